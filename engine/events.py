@@ -1,0 +1,423 @@
+"""What can happen in a release. The journal is a list of these; folding them gives every state (see `engine.state`).
+
+Times are seconds since the epoch, weights percent of traffic on the canary, `number` an intent's "epoch.sequence".
+`who` is a person, `laneshift` for the engine itself, or `rollback.sh`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from engine.codec import decode, encode
+from engine.judge.metric import Metric, Sample, Verdict
+
+ENGINE = "laneshift"
+SCRIPT = "rollback.sh"
+
+CheckList = Literal["pre", "stage", "post"]
+ItemList = Literal["pre", "during", "post"]
+OnFail = Literal["rollback", "hold", "ask"]
+
+
+class CheckOutcome(StrEnum):
+    """A check answers yes or no; `ERROR` means that it could not be asked, or not of the canary."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    ERROR = "error"
+
+
+class Step(StrEnum):
+    """Where a stage stands."""
+
+    SHIFT = "shift"
+    WARMUP = "warmup"
+    BAKE = "bake"
+    CHECKS = "checks"
+    GATE = "gate"
+
+
+@dataclass(frozen=True, slots=True)
+class StageRule:
+    """One stage of the plan: percent of traffic, seconds, canary requests."""
+
+    weight: int
+    warmup_s: float
+    bake_s: float
+    min_requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A line of the checklist. `proof` names what ticks it without a person (see `engine.checklist`)."""
+
+    id: str
+    list: ItemList
+    text: str
+    proof: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All of a plan that the state machine needs, so that the journal alone rebuilds a release."""
+
+    stages: tuple[StageRule, ...]
+    metrics: tuple[Metric, ...]
+    items: tuple[Item, ...]
+    checks: Mapping[str, tuple[str, ...]]
+    until: Literal["both", "either"] = "both"
+    auto_advance: bool = False
+    interval_s: float = 5.0
+    converge_s: float = 60.0
+    wait_for_canary_s: float = 600.0
+    keep_old_s: float = 3600.0
+    on_fail: OnFail = "rollback"
+    on_fail_of: Mapping[str, OnFail] = field(default_factory=dict)
+    blind_after_s: float = 120.0
+    blind_then: Literal["hold", "rollback"] = "hold"
+    budget_s: float = 120.0
+    hard_limit_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened, and when."""
+
+    at: float
+
+
+# --- the release and its engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created(Event):
+    release: str
+    service: str
+    summary: str
+    target: str
+    plan_digest: str
+    canary_wanted: str
+    who: str
+    rules: Rules
+    manual_rollback: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineTook(Event):
+    """An engine holds the release from now on; whatever the one before had under way is unknown."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalLate(Event):
+    """The journal did not answer in time; the engine went ahead and kept the record aside."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanarySeen(Event):
+    """Both versions are known: from now on they are the revision."""
+
+    canary: str
+    stable: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionChanged(Event):
+    """Something else runs now than what was judged and approved: all proof is void."""
+
+    canary: str
+    stable: str
+
+
+# --- what people ordered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAccepted(Event):
+    order: str
+    verb: str
+    who: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRefused(Event):
+    order: str
+    verb: str
+    who: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused(Event):
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Event):
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    who: str
+    text: str
+
+
+# --- checklist and checks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemTicked(Event):
+    item: str
+    who: str
+    note: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemUnticked(Event):
+    item: str
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemWaived(Event):
+    item: str
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemNotApplicable(Event):
+    item: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChecksStarted(Event):
+    """Intent to run these checks; after a crash the same ones run again."""
+
+    list: CheckList
+    names: tuple[str, ...]
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFinished(Event):
+    list: CheckList
+    name: str
+    attempt: int
+    outcome: CheckOutcome
+    summary: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+# --- stages and traffic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageEntered(Event):
+    """The order to go on, by `who`; `override` is the reason when proof was missing."""
+
+    stage: int
+    who: str
+    override: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEntered(Event):
+    step: Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftIntended(Event):
+    """The engine is about to write `weight`. `base` and `generation` are what it read before; a raise is
+    compare-and-set on `generation`."""
+
+    number: str
+    weight: int
+    base: float | None
+    generation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftAnswered(Event):
+    """The router answered the write (or its time was up). Only an observation says that it is in effect."""
+
+    number: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftConfirmed(Event):
+    """The intended weight was read back."""
+
+    number: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightObserved(Event):
+    """The router shows another weight or generation than it did."""
+
+    weight: float
+    generation: str
+    mark: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterLost(Event):
+    """The router could not be read."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked(Event):
+    """One look of the judge: samples and verdicts, and how much of the time since the last one counts (seconds)."""
+
+    good_s: float
+    weight: float | None
+    requests: float
+    samples: tuple[Sample, ...]
+    verdicts: tuple[Verdict, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictChanged(Event):
+    verdict: Verdict
+    was: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRaised(Event):
+    metric: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertCleared(Event):
+    metric: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(Event):
+    """The release stands still for `cause` until that is released."""
+
+    cause: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldReleased(Event):
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Event):
+    """A failing metric whose plan says `ask`: unanswered at `due`, it is rolled back."""
+
+    metric: str
+    question: str
+    due: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionAnswered(Event):
+    metric: str
+    who: str
+    answer: str
+
+
+# --- the way back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackStarted(Event):
+    """`asked_at` is when the key was pressed or the verdict fell; `metric` what failed, if one did."""
+
+    asked_at: float
+    who: str
+    reason: str
+    metric: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackSeen(Event):
+    """One observation, begun after the write was answered, that shows all traffic on stable."""
+
+    begun: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackLate(Event):
+    """Past the budget, or past the hard limit (`failed`): said loudly, still trying."""
+
+    failed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LapRecorded(Event):
+    """A late lap of the rollback's stopwatch: `last_canary_request` or `recovered`, at `when`."""
+
+    lap: str
+    when: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolledBack(Event):
+    pass
+
+
+# --- the end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishStarted(Event):
+    who: str
+    override: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promoted(Event):
+    """All traffic is on the canary for good; the old side is kept until `keep_until`."""
+
+    keep_until: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldSideReleased(Event):
+    """The old side is no way back any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled(Event):
+    who: str
+    reason: str
+
+
+TYPES: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__subclasses__()}
+
+
+def to_data(event: Event) -> tuple[str, float, dict[str, Any]]:
+    """The event as (type, at, JSON data) for the journal and the stream."""
+    data = encode(event)
+    return type(event).__name__, data.pop("at"), data
+
+
+def from_data(kind: str, at: float, data: Mapping[str, Any]) -> Event:
+    """The event of a journal record. Raises KeyError for a type this version does not know."""
+    return decode(TYPES[kind], {**data, "at": at})
