@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -58,6 +59,23 @@ class Metric:
         """An informational metric is shown and never decides."""
         return self.weight != "informational"
 
+    @property
+    def cut(self) -> float | None:
+        """Where a latency metric counts a request as slow: its tightest line, in seconds.
+
+        A relative line becomes `factor x baseline`, fixed before the release; with `baseline` None only absolute
+        lines count. The tightest of several lines decides for all, since each says the same of its own bound: at most
+        `1 - quantile` of the requests may be slower.
+        """
+        if self.kind != "latency":
+            return None
+        cuts = [
+            line.limit * (self.baseline or 0.0) if line.relative else line.limit
+            for line in self.thresholds
+            if not line.relative or self.baseline
+        ]
+        return min(cuts, default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -66,8 +84,8 @@ class Counts:
     total, bad: events (requests, purchases); `bad` counts what the metric calls bad: errors, failed purchases, requests
                 slower than the line (its bound at or above). For a gauge `total` is the number of readings and `bad`
                 those past the line.
-    bad_low:    as `bad`, with the histogram bound at or below the line: an upper estimate, which proof of health needs.
-    value:      what a person reads: rate as a fraction, quantile in seconds, gauge reading; None when there was nothing.
+    bad_low:    as `bad`, with the histogram bound at or below the line: an upper estimate; proof of health needs it.
+    value:      what a person reads: rate (fraction), quantile (seconds), gauge reading; None when there was nothing.
     """
 
     total: float = 0.0
@@ -111,11 +129,11 @@ class Verdict:
 
 def show(value: float | None, kind: Kind) -> str:
     """A metric's value as people write it: `0.12%`, `182 ms`, `1.5 s`, `51`; `-` for nothing."""
-    if value is None or value != value:
+    if value is None or math.isnan(value):
         return "-"
     if kind in ("bad", "good"):
         percent = value * 100
-        return f"{percent:.2f}%" if percent < 10 or kind == "good" and percent > 90 else f"{percent:.1f}%"
+        return f"{percent:.2f}%" if percent < 10 or (kind == "good" and percent > 90) else f"{percent:.1f}%"
     if kind == "latency":
         return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"

@@ -1,0 +1,28 @@
+"""The alert: what is observed is past its line and hardly chance. Prepare to roll back; nothing is proven yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HARDLY_CHANCE = 1e-4  # "past the line" alone would ring in nearly every healthy release
+CLEARS_AFTER = 3  # looks back inside
+
+
+@dataclass(slots=True)
+class Alert:
+    """Rings at most once per metric and stage, and clears by itself."""
+
+    ringing: bool = False
+    rang: bool = False
+    looks_inside: int = 0
+
+    def look(self, *, past: bool, chance: float) -> None:
+        """One scrape: is the observed value past its line, and how likely are so many bad events by chance?"""
+        if past:
+            self.looks_inside = 0
+            if chance < HARDLY_CHANCE and not self.rang:
+                self.ringing = self.rang = True
+            return
+        self.looks_inside += 1
+        if self.looks_inside >= CLEARS_AFTER:
+            self.ringing = False
