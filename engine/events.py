@@ -266,12 +266,14 @@ class ShiftConfirmed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightObserved(Event):
-    """The router shows another weight or generation than it did."""
+    """The router shows something else than it did: the weight, its generation, whose mark, how many are ready."""
 
     weight: float
     generation: str
     mark: str
     by: str
+    canary_ready: int | None = None
+    stable_ready: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,294 @@
+"""What stands between a release and its next step, and which orders are refused: pure questions about a state.
+
+The state machine decides with them, and the cockpit dims its keys and explains itself with the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.events import CheckOutcome, Step
+from engine.state import FORWARD, GOING_BACK, CheckState, Phase, State, worst
+
+READ_AGAIN = (CheckOutcome.FAIL, CheckOutcome.ERROR)  # a check that `retry` asks once more
+EITHER_LEAST_S = 120.0  # with `until: either` a stage still bakes this long, if its bake is not shorter
+MISPLACED = ("stuck", "drift")  # holds that mean: the weight is not where the stage wants it
+
+
+def enough_bake(state: State) -> bool:
+    """The stage has its time and its requests, as the plan's `until` says."""
+    rule = state.rule
+    if rule is None:
+        return False
+    timed, counted = state.baked_s >= rule.bake_s, state.requests >= rule.min_requests
+    if state.rules.until == "both":
+        return timed and counted
+    return (timed or counted) and state.baked_s >= min(EITHER_LEAST_S, rule.bake_s)
+
+
+def blockers(state: State, at: float, *, proof_only: bool = False) -> tuple[str, ...]:
+    """Why the release may not go forward at `at`, most important first; empty when it may.
+
+    With `proof_only` just what a bake must show: holds, questions, verdicts, and a router and source that are read.
+    """
+    if state.phase not in FORWARD:
+        return (f"the release is {state.phase.value.replace('_', ' ')}",)
+    found = [*state.holds.values(), *(question.text for question in state.questions.values()), *_unread(state, at)]
+    if state.phase is Phase.PREFLIGHT:
+        found += _preflight(state)
+    elif state.phase is Phase.STAGE:
+        found += _verdicts(state)
+        if not proof_only:
+            found += _stage(state)
+    else:
+        found += _checks(state, "post")
+    if state.paused_by and not proof_only:
+        found.append(f"paused by {state.paused_by}")
+    return tuple(found)
+
+
+def _unread(state: State, at: float) -> list[str]:
+    stale = 3 * state.rules.interval_s
+    found = []
+    if state.router_problem:
+        found.append(f"the router cannot be read: {state.router_problem}")
+    elif state.observed_at is None or at - state.observed_at > stale:
+        found.append("the weight has not been read for a while")
+    if state.source_problem:
+        found.append(f"the source shows nothing: {state.source_problem}")
+    elif state.moved and (state.last_tick_at is None or at - state.last_tick_at > stale):
+        found.append("no samples have come for a while")
+    return found
+
+
+def _preflight(state: State) -> list[str]:
+    if not state.canary:
+        wanted = f"canary {state.canary_wanted}" if state.canary_wanted else "a canary"
+        return [f"waits until {wanted} is ready"]
+    found = _checks(state, "pre", settled=True)
+    still_open = state.open_items("pre")
+    if still_open:
+        plural = "s" if len(still_open) > 1 else ""
+        names = ", ".join(item.item.id for item in still_open)
+        found.append(f"{len(still_open)} open pre item{plural}, to tick or waive: {names}")
+    return found
+
+
+def _verdicts(state: State) -> list[str]:
+    silent = {metric.name for metric in state.rules.metrics if not metric.judged}
+    watched = [verdict for name, verdict in state.verdicts.items() if name not in silent]
+    if not watched:
+        return ["the judge has not looked yet"]
+    blocking = worst(watched)
+    return [] if blocking is None else [blocking.reason]
+
+
+def _stage(state: State) -> list[str]:
+    rule = state.rule
+    if rule is None:
+        return []
+    if state.shifting:
+        return [f"waits until {state.desired}% is in effect"]
+    if not enough_bake(state):
+        return [
+            f"baked {state.baked_s:.0f} of {rule.bake_s:.0f} s, {state.requests:.0f} of {rule.min_requests} requests"
+        ]
+    found = _checks(state, "stage")
+    if not found and state.step is not Step.GATE:
+        found.append("the stage's checks have not run yet")
+    return found
+
+
+def _checks(state: State, listed: str, *, settled: bool = False) -> list[str]:
+    """What the checks of one list say against going on. `settled`: a waived item's check does not count."""
+    waived = {
+        item.item.proof.removeprefix("check:") for item in state.items.values() if settled and item.mark == "waived"
+    }
+    return [_check(check) for check in state.checks_of(listed) if check.outcome is not CheckOutcome.PASS
+            and check.name not in waived]  # fmt: skip
+
+
+def _check(check: CheckState) -> str:
+    if check.outcome is None:
+        return f"check {check.name} is running"
+    if check.outcome is CheckOutcome.ERROR:
+        return f"check {check.name} could not run: {check.summary}"
+    return f"check {check.name} said no: {check.summary}"
+
+
+# --- orders
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An order under question."""
+
+    state: State
+    at: float
+    stage: int | None
+    revision: str | None
+    item: str
+    reason: str
+    override: bool
+
+
+def refusal(
+    state: State,
+    verb: str,
+    at: float,
+    *,
+    stage: int | None = None,
+    revision: str | None = None,
+    item: str = "",
+    reason: str = "",
+    override: bool = False,
+) -> str:
+    """Why this order is refused, in a sentence that says what to do instead; empty when it is accepted."""
+    question = _QUESTIONS.get(verb)
+    if question is None:
+        return f"there is no order {verb!r}"
+    return question(_Asked(state, at, stage, revision, item, reason, override))
+
+
+def _meant_for_another(asked: _Asked) -> str:
+    state = asked.state
+    if asked.revision is not None and asked.revision != state.revision:
+        return f"meant for revision {asked.revision}; the release is at {state.revision} now: look again"
+    if asked.stage is not None and asked.stage != state.stage:
+        return f"meant for {_stage_name(state, asked.stage)}; the release is at {_stage_name(state, state.stage)} now"
+    return ""
+
+
+def _stage_name(state: State, stage: int) -> str:
+    if stage < 0:
+        return "preflight"
+    weight = f" ({state.rules.stages[stage].weight}%)" if stage < len(state.rules.stages) else ""
+    return f"stage {stage + 1}{weight}"
+
+
+def _over(state: State) -> str:
+    return f"the release is {state.phase.value.replace('_', ' ')}"
+
+
+def _advance(asked: _Asked) -> str:
+    state = asked.state
+    if state.phase not in (Phase.PREFLIGHT, Phase.STAGE):
+        return _over(state)
+    if asked.stage is None or asked.revision is None:
+        return "an advance must say the stage and the revision that it is meant for"
+    stale = _meant_for_another(asked)
+    if stale:
+        return stale
+    found = blockers(state, asked.at)
+    if not found:
+        return ""
+    if not asked.override:
+        return f"not yet: {'; '.join(found)}"
+    return _override(asked)
+
+
+def _override(asked: _Asked) -> str:
+    state = asked.state
+    if not asked.reason.strip():
+        return "an override needs a reason: it is recorded"
+    if state.phase is Phase.PREFLIGHT:
+        return f"nothing overrides the checks before the release: {'; '.join(blockers(state, asked.at))}"
+    if state.paused_by:
+        return f"paused by {state.paused_by}: resume first"
+    misplaced = [text for cause, text in state.holds.items() if cause in MISPLACED]
+    if misplaced or state.shifting or state.observed != state.desired or state.router_problem:
+        return "the weight is not where this stage wants it: retry, or roll back; an override can't mend that"
+    return ""
+
+
+def _pause(asked: _Asked) -> str:
+    if asked.state.phase not in FORWARD:
+        return _over(asked.state)
+    return f"already paused by {asked.state.paused_by}" if asked.state.paused_by else ""
+
+
+def _resume(asked: _Asked) -> str:
+    state = asked.state
+    if state.questions and not asked.reason.strip():
+        return "to keep a failing canary where it is needs a reason: it is recorded"
+    if not state.paused_by and not state.questions:
+        return "nothing is paused"
+    return ""
+
+
+def _rollback(asked: _Asked) -> str:
+    state = asked.state
+    if state.phase is Phase.CANCELLED:
+        return "cancelled before any traffic moved: there is nothing to roll back"
+    if state.phase is Phase.PROMOTED and (state.keep_until is None or asked.at > state.keep_until):
+        return f"the old side is not kept any more; this would be the command: {state.manual_rollback}"
+    return ""
+
+
+def _retry(asked: _Asked) -> str:
+    state = asked.state
+    if state.phase in GOING_BACK:
+        return ""
+    if state.phase not in FORWARD:
+        return _over(state)
+    misplaced = state.phase is Phase.STAGE and any(cause in state.holds for cause in MISPLACED)
+    unanswered = any(check.outcome in READ_AGAIN for check in state.checks.values())
+    if misplaced or unanswered or "revision" in state.holds:
+        return ""
+    return "there is nothing to retry: no check failed, no shift is stuck"
+
+
+def _cancel(asked: _Asked) -> str:
+    state = asked.state
+    if state.phase is not Phase.PREFLIGHT:
+        return _over(state) if state.phase not in FORWARD else "traffic has moved: roll back instead"
+    return "traffic has moved: roll back instead" if state.moved else ""
+
+
+def _tick(asked: _Asked) -> str:
+    return _stale_item(asked) or _unsettled(asked)
+
+
+def _waive(asked: _Asked) -> str:
+    if not asked.reason.strip():
+        return "a waiver needs a reason: it is recorded"
+    return _stale_item(asked) or _unsettled(asked)
+
+
+def _untick(asked: _Asked) -> str:
+    stale = _stale_item(asked)
+    if stale:
+        return stale
+    return "" if asked.state.items[asked.item].settled else f"{asked.item} is open already"
+
+
+def _stale_item(asked: _Asked) -> str:
+    if asked.item not in asked.state.items:
+        return f"there is no item {asked.item!r}; there are {', '.join(asked.state.items)}"
+    if asked.state.phase is Phase.CANCELLED:
+        return _over(asked.state)
+    return _meant_for_another(asked)
+
+
+def _unsettled(asked: _Asked) -> str:
+    item = asked.state.items[asked.item]
+    return f"{asked.item} is {item.mark} already, by {item.who}" if item.settled else ""
+
+
+def _note(asked: _Asked) -> str:
+    return "" if asked.reason.strip() else "a note needs words"
+
+
+_QUESTIONS: dict[str, Callable[[_Asked], str]] = {
+    "advance": _advance,
+    "pause": _pause,
+    "resume": _resume,
+    "rollback": _rollback,
+    "retry": _retry,
+    "cancel": _cancel,
+    "tick": _tick,
+    "untick": _untick,
+    "waive": _waive,
+    "note": _note,
+}

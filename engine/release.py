@@ -1,0 +1,703 @@
+"""The release state machine: `decide(state, input) -> events`. Pure: no I/O, no clock, no randomness.
+
+Every input carries its time. What follows from an input is a list of events; `engine.state.apply` folds them. The
+controller records the events first and then does what the intents among them say (`ShiftIntended`, `ChecksStarted`).
+
+    state            input                                 outcome
+    ---------------  ------------------------------------  ------------------------------------------------------
+    preflight        canary ready at the wanted version    both versions become the revision; the pre checks start
+                     not there within wait_for_canary      cancelled
+                     the route carries canary traffic      held until it does not
+                     advance, with all pre items settled   stage 1: a raise is intended
+                     cancel, before any traffic moved      cancelled
+    stage: shift     weight read back as intended          warmup
+                     the weight is still what it was       a raise without an answer is written again
+                     nothing of both within converge       held: stuck; `retry` writes again
+                     any other weight                      held: somebody else moved it; never undone by itself
+    stage: warmup    good time is enough                   bake
+    stage: bake      good time and requests are enough,
+                     every verdict passes                  the stage's checks start
+    stage: checks    a no                                  asked once more; a second no fails as a metric does
+                     cannot run                            stands until `retry`
+                     all yes                               gate
+    stage: gate      advance, nothing in the way           the next stage, or finishing after the last
+    any stage        advance with override and reason      the next stage, proof or not; never over a weight unread
+    finishing        post checks say yes                   promoted; the old side is kept for keep_old
+    promoted         keep_old is over                      the old side is no way back any more
+    forward states   a metric fails                        rolls back, or holds, or asks and rolls back unanswered
+                     nothing can be read for blind.after   holds, or rolls back
+                     another version runs                  weight to 0, all proof void, preflight, held
+                     the mark of rollback.sh               rolls back
+                     pause / resume                        stops advancing, and nothing else
+    nearly any       roll back                             rolling back: stable's weight is written at once, and again
+                                                           every second until it is in effect
+    rolling back     two observations of 0, begun after
+                     the answer, and no raise unanswered   rolled back
+                     past budget / hard limit              said loudly / rollback_failed; it goes on trying
+    rolled back      roll back                             nothing more to do; accepted
+
+A bake is a sum: each look adds at most two scrape intervals, and only while the weight read is the weight wanted, both
+sides can be read and the release is held by an engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import events as ev
+from engine.checklist import proofs
+from engine.events import ENGINE, SCRIPT, CheckList, CheckOutcome, Event, Step
+from engine.gates import READ_AGAIN, blockers, enough_bake, refusal
+from engine.judge.metric import Outcome, Sample, Verdict
+from engine.state import FORWARD, GOING_BACK, Phase, State, apply
+
+ASK_S = 120.0  # an unanswered question rolls back after this
+REWRITE_S = 2.0  # a raise that failed is not written again sooner
+QUICK_S, SLOW_S = 1.0, 5.0  # between two attempts to roll back, in the first half minute and later
+HASTE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """Something the machine is told, at a time in seconds since the epoch."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Took(Input):
+    """An engine with this fencing epoch takes the release."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order(Input):
+    """A person's order. Those that move forward carry the stage and revision they were meant for."""
+
+    id: str
+    verb: str
+    who: str
+    reason: str = ""
+    stage: int | None = None
+    revision: str | None = None
+    item: str = ""
+    override: bool = False
+    asked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a router shows. Weight in percent; `canary`, `stable` are versions, empty when they do not answer."""
+
+    weight: float
+    canary: str = ""
+    stable: str = ""
+    canary_ready: int | None = None
+    stable_ready: int | None = None
+    generation: str = ""
+    mark: str = ""
+    by: str = ""
+    marked_release: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed(Input):
+    """The router was read; the reading began at `begun`. `seen` is None when it did not answer: `problem` says why."""
+
+    begun: float
+    seen: Observation | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked(Input):
+    """One look of the judge. `weight` is what the router showed in the same tick, None when it was not read;
+    `problem` is set when the source showed nothing of either side."""
+
+    weight: float | None
+    samples: tuple[Sample, ...]
+    verdicts: tuple[Verdict, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Input):
+    """A write was answered, or its time was up. `conflict`: somebody changed the route since it was read."""
+
+    number: str
+    ok: bool
+    detail: str = ""
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked(Input):
+    """A check answered."""
+
+    list: CheckList
+    name: str
+    attempt: int
+    outcome: CheckOutcome
+    summary: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock(Input):
+    """Time passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSlow(Input):
+    """The journal did not take a record in time; the engine went ahead."""
+
+    reason: str
+
+
+class _Turn:
+    """One decision under way: every event is folded as soon as it is said."""
+
+    def __init__(self, state: State, at: float) -> None:
+        self.state = state
+        self.at = at
+        self.events: list[Event] = []
+
+    def say(self, event: Event) -> None:
+        before = self.state
+        self.events.append(event)
+        self.state = apply(before, event)
+        for proof in proofs(before, event, self.state):
+            self.say(proof)
+
+    def intend(self, weight: int) -> None:
+        state = self.state
+        number = f"{state.epoch}.{state.intents + 1}"
+        self.say(
+            ev.ShiftIntended(at=self.at, number=number, weight=weight, base=state.observed, generation=state.generation)
+        )
+
+    def hold(self, cause: str, reason: str) -> None:
+        if self.state.holds.get(cause) != reason:
+            self.say(ev.Held(at=self.at, cause=cause, reason=reason))
+
+    def release(self, *causes: str) -> None:
+        for cause in causes:
+            if cause in self.state.holds:
+                self.say(ev.HoldReleased(at=self.at, cause=cause))
+
+    def roll_back(self, who: str, reason: str, metric: str = "", asked_at: float | None = None) -> None:
+        started = asked_at if asked_at is not None else self.at
+        self.say(ev.RollbackStarted(at=self.at, asked_at=started, who=who, reason=reason, metric=metric))
+
+
+def decide(state: State, given: Input) -> list[Event]:
+    """The events that follow from one input, in order."""
+    turn = _Turn(state, given.at)
+    _HANDLERS[type(given)](turn, given)
+    _go_on(turn)
+    return turn.events
+
+
+# --- inputs
+
+
+def _took(turn: _Turn, given: Took) -> None:
+    turn.say(ev.EngineTook(at=turn.at, epoch=given.epoch))
+    if turn.state.phase not in FORWARD:
+        return
+    running = [check for check in turn.state.checks.values() if check.outcome is None]
+    for check in running:
+        turn.say(ev.ChecksStarted(at=turn.at, list=_list(check.list), names=(check.name,), attempt=check.attempt))
+
+
+def _list(name: str) -> CheckList:
+    return "pre" if name == "pre" else "stage" if name == "stage" else "post"
+
+
+def _journal_slow(turn: _Turn, given: JournalSlow) -> None:
+    turn.say(ev.JournalLate(at=turn.at, reason=given.reason))
+
+
+def _answered(turn: _Turn, given: Answered) -> None:
+    intent = turn.state.intent
+    current = intent is not None and intent.number == given.number
+    if not current and given.number not in turn.state.raises_out:
+        return  # known already, or an engine's before this one
+    if intent is not None and current and intent.answered_at is not None and given.number not in turn.state.raises_out:
+        return  # a repeated answer
+    turn.say(ev.ShiftAnswered(at=turn.at, number=given.number, ok=given.ok, detail=given.detail))
+    if current and given.conflict and turn.state.phase is Phase.STAGE:
+        turn.hold("stuck", f"the route changed before the weight could be written: {given.detail}")
+
+
+def _checked(turn: _Turn, given: Checked) -> None:
+    check = turn.state.checks.get(given.name)
+    if check is None or check.outcome is not None or (check.list, check.attempt) != (given.list, given.attempt):
+        return
+    turn.say(
+        ev.CheckFinished(
+            at=turn.at,
+            list=given.list,
+            name=given.name,
+            attempt=given.attempt,
+            outcome=given.outcome,
+            summary=given.summary,
+            evidence=given.evidence,
+        )
+    )
+    if given.outcome is not CheckOutcome.FAIL or turn.state.phase not in FORWARD:
+        return
+    if given.attempt == 1:
+        turn.say(ev.ChecksStarted(at=turn.at, list=given.list, names=(given.name,), attempt=2))
+    elif given.list != "pre":
+        _failed(turn, f"check {given.name}", f"check {given.name} said no twice: {given.summary}")
+
+
+def _observed(turn: _Turn, given: Observed) -> None:
+    seen, state = given.seen, turn.state
+    if seen is None:
+        if state.router_problem != given.problem:
+            turn.say(ev.RouterLost(at=turn.at, reason=given.problem))
+        return
+    first = state.observed_at is None
+    if first or state.router_problem or _differs(state, seen):
+        turn.say(
+            ev.WeightObserved(
+                at=turn.at,
+                weight=seen.weight,
+                generation=seen.generation,
+                mark=seen.mark,
+                by=seen.by,
+                canary_ready=seen.canary_ready,
+                stable_ready=seen.stable_ready,
+            )
+        )
+    if state.phase in GOING_BACK:
+        _observed_going_back(turn, given.begun, seen)
+    elif state.phase in FORWARD:
+        _observed_going_forward(turn, given.begun, seen)
+
+
+def _differs(state: State, seen: Observation) -> bool:
+    known = (state.observed, state.generation, state.mark, state.marked_by, state.canary_ready, state.stable_ready)
+    return known != (seen.weight, seen.generation, seen.mark, seen.by, seen.canary_ready, seen.stable_ready)
+
+
+def _observed_going_back(turn: _Turn, begun: float, seen: Observation) -> None:
+    intent = turn.state.intent
+    if intent is None or intent.answered_at is None or not intent.ok or begun <= intent.answered_at:
+        return
+    if seen.weight == 0:
+        turn.say(ev.RollbackSeen(at=turn.at, begun=begun))
+    elif turn.at - intent.answered_at >= REWRITE_S:
+        turn.intend(0)  # answered as done, and it is not
+
+
+def _observed_going_forward(turn: _Turn, begun: float, seen: Observation) -> None:
+    state = turn.state
+    if seen.by == SCRIPT and seen.marked_release == state.release and state.moved:
+        turn.roll_back(SCRIPT, "rollback.sh was run by hand")
+        return
+    if _changed_revision(turn, seen):
+        return
+    if state.shifting:
+        _observed_shift(turn, begun, seen)
+    elif state.phase is Phase.PREFLIGHT:
+        _observed_preflight(turn, seen)
+    elif seen.weight == state.desired:
+        turn.release("drift")
+    else:
+        turn.hold("drift", _drift(state, seen))
+
+
+def _drift(state: State, seen: Observation) -> str:
+    direction = "lowered" if seen.weight < state.desired else "raised"
+    by = f" (mark of {seen.by})" if seen.by and seen.mark != (state.intent.number if state.intent else "") else ""
+    return f"the weight was {direction} by hand from {state.desired}% to {seen.weight:g}%{by}: roll back, or retry"
+
+
+def _observed_preflight(turn: _Turn, seen: Observation) -> None:
+    state = turn.state
+    if seen.weight != 0:
+        turn.hold("target", f"the canary's side carries {seen.weight:g}% of the traffic before the release began")
+        return
+    turn.release("target")
+    if state.canary or not seen.canary_ready or not seen.canary or not seen.stable:
+        return
+    if not state.canary_wanted or seen.canary == state.canary_wanted:
+        turn.say(ev.CanarySeen(at=turn.at, canary=seen.canary, stable=seen.stable))
+
+
+def _observed_shift(turn: _Turn, begun: float, seen: Observation) -> None:
+    """A write is not yet read back: is it now, is it to be written again, or did somebody else move the weight?"""
+    state, intent = turn.state, turn.state.intent
+    assert intent is not None
+    if seen.weight == intent.weight and begun >= intent.at:
+        turn.say(ev.ShiftConfirmed(at=turn.at, number=intent.number, weight=seen.weight))
+        turn.release("stuck", "drift")
+    elif intent.lowers:
+        if intent.answered_at is not None and turn.at - intent.answered_at >= QUICK_S:
+            turn.intend(intent.weight)
+    elif seen.weight == intent.base and seen.generation == intent.generation:
+        failed = intent.answered_at is not None and not intent.ok
+        if failed and "stuck" not in state.holds and turn.at - (intent.answered_at or 0.0) >= REWRITE_S:
+            turn.intend(intent.weight)
+    elif seen.weight != intent.base:
+        turn.hold("drift", _drift(state, seen))
+
+
+def _changed_revision(turn: _Turn, seen: Observation) -> bool:
+    """Another version than the one judged: its proof is worth nothing, its traffic goes back to stable."""
+    state = turn.state
+    canary, stable = seen.canary or state.canary, seen.stable or state.stable
+    if not state.canary or (canary, stable) == (state.canary, state.stable):
+        return False
+    side, was, now = ("canary", state.canary, canary) if canary != state.canary else ("stable", state.stable, stable)
+    turn.say(ev.RevisionChanged(at=turn.at, canary=canary, stable=stable))
+    if state.desired or seen.weight:
+        turn.intend(0)
+    turn.hold("revision", f"{side} changed from {was} to {now} in mid-release: all proof is void; retry begins anew")
+    return True
+
+
+def _looked(turn: _Turn, given: Looked) -> None:
+    state = turn.state
+    turn.say(
+        ev.Ticked(
+            at=turn.at,
+            good_s=_good_seconds(state, given),
+            weight=given.weight,
+            requests=max((v.canary.total for v in given.verdicts), default=0.0) if given.verdicts else state.requests,
+            samples=given.samples,
+            verdicts=given.verdicts,
+            problem=given.problem,
+        )
+    )
+    if state.rollback is not None:
+        _laps(turn, state.last_tick_at, given.samples)
+    if state.phase in FORWARD:
+        _alerts(turn, given.verdicts)
+        _verdicts(turn, given.verdicts)
+
+
+def _good_seconds(state: State, given: Looked) -> float:
+    """How much of the time since the last look proves something, at most two scrape intervals."""
+    baking = state.phase in (Phase.STAGE, Phase.FINISHING) and state.step is not Step.SHIFT
+    if not baking or state.last_tick_at is None or given.problem or given.weight != state.desired:
+        return 0.0
+    return max(0.0, min(given.at - state.last_tick_at, 2 * state.rules.interval_s))
+
+
+def _alerts(turn: _Turn, verdicts: tuple[Verdict, ...]) -> None:
+    for verdict in verdicts:
+        ringing = verdict.metric in turn.state.alerts
+        if verdict.alert and not ringing:
+            turn.say(ev.AlertRaised(at=turn.at, metric=verdict.metric, reason=verdict.reason))
+        elif ringing and not verdict.alert:
+            turn.say(ev.AlertCleared(at=turn.at, metric=verdict.metric))
+
+
+def _verdicts(turn: _Turn, verdicts: tuple[Verdict, ...]) -> None:
+    silent = {metric.name for metric in turn.state.rules.metrics if not metric.judged}
+    for verdict in verdicts:
+        was = turn.state.classes.get(verdict.metric, "")
+        if verdict.outcome.value != was:
+            turn.say(ev.VerdictChanged(at=turn.at, verdict=verdict, was=was))
+    for verdict in verdicts:
+        if turn.state.phase not in FORWARD or verdict.metric in silent:
+            continue
+        if verdict.outcome is Outcome.FAIL:
+            if turn.state.moved:
+                _failed(turn, verdict.metric, verdict.reason)
+        else:
+            turn.release(f"failing {verdict.metric}")
+            if verdict.metric in turn.state.questions:
+                turn.say(ev.QuestionAnswered(at=turn.at, metric=verdict.metric, who=ENGINE, answer="it fails no more"))
+
+
+def _failed(turn: _Turn, what: str, reason: str) -> None:
+    """A metric or a check fails: as the plan says, back, hold, or ask."""
+    rules = turn.state.rules
+    policy = rules.on_fail_of.get(what, rules.on_fail)
+    if policy == "rollback":
+        turn.roll_back(ENGINE, reason, metric=what)
+    elif policy == "hold" or what in turn.state.answered:
+        if f"failing {what}" not in turn.state.holds:
+            turn.hold(f"failing {what}", reason)
+    elif what not in turn.state.questions:
+        turn.say(ev.Asked(at=turn.at, metric=what, question=f"{reason}: roll back?", due=turn.at + ASK_S))
+
+
+def _laps(turn: _Turn, last_tick_at: float | None, samples: tuple[Sample, ...]) -> None:
+    """The stopwatch's late laps: the last request that the canary answered, and the errors gone."""
+    watch = turn.state.rollback
+    assert watch is not None
+    kinds = {metric.name: metric for metric in turn.state.rules.metrics}
+    counted = [sample for sample in samples if kinds[sample.metric].kind != "gauge" and sample.stable is not None]
+    if watch.observed is None or not counted:
+        return
+    if watch.last_canary_request is None and not any(s.canary and s.canary.total for s in counted):
+        when = max(watch.accepted, last_tick_at or watch.observed)
+        turn.say(ev.LapRecorded(at=turn.at, lap="last_canary_request", when=when))
+    if watch.recovered is None and all(_inside(kinds[s.metric].thresholds, s) for s in counted):
+        turn.say(ev.LapRecorded(at=turn.at, lap="recovered", when=turn.at))
+
+
+def _inside(thresholds: tuple[Any, ...], sample: Sample) -> bool:
+    """Both sides together are inside the metric's absolute lines in this interval."""
+    if sample.stable is None or sample.stable.value is None:
+        return True
+    value = sample.stable.value
+    return all(t.relative or (value <= t.limit if t.above else value >= t.limit) for t in thresholds)
+
+
+def _clock(_turn: _Turn, _given: Clock) -> None:
+    """Only `_go_on` has something to do."""
+
+
+# --- orders
+
+
+def _ordered(turn: _Turn, given: Order) -> None:
+    if given.id in turn.state.orders:
+        return  # a repeat: accepted once
+    why = refusal(
+        turn.state,
+        given.verb,
+        turn.at,
+        stage=given.stage,
+        revision=given.revision,
+        item=given.item,
+        reason=given.reason,
+        override=given.override,
+    )
+    if why:
+        turn.say(ev.OrderRefused(at=turn.at, order=given.id, verb=given.verb, who=given.who, why=why))
+        return
+    turn.say(ev.OrderAccepted(at=turn.at, order=given.id, verb=given.verb, who=given.who, reason=given.reason))
+    _ORDERS[given.verb](turn, given)
+
+
+def _advance(turn: _Turn, given: Order) -> None:
+    _go_forward(turn, given.who, given.reason if given.override else "")
+
+
+def _go_forward(turn: _Turn, who: str, override: str = "") -> None:
+    state = turn.state
+    if state.next_weight is None:
+        turn.say(ev.FinishStarted(at=turn.at, who=who, override=override))
+        return
+    turn.say(ev.StageEntered(at=turn.at, stage=state.stage + 1, who=who, override=override))
+    turn.intend(state.next_weight)
+
+
+def _pause(turn: _Turn, given: Order) -> None:
+    turn.say(ev.Paused(at=turn.at, who=given.who))
+
+
+def _resume(turn: _Turn, given: Order) -> None:
+    for question in tuple(turn.state.questions.values()):
+        answer = ev.QuestionAnswered(at=turn.at, metric=question.metric, who=given.who, answer=given.reason)
+        turn.say(answer)
+        turn.hold(f"failing {question.metric}", question.text)
+    if turn.state.paused_by:
+        turn.say(ev.Resumed(at=turn.at, who=given.who))
+
+
+def _rollback(turn: _Turn, given: Order) -> None:
+    state = turn.state
+    if state.phase is Phase.ROLLED_BACK:
+        return
+    if state.phase in GOING_BACK:
+        if state.intent is not None and state.intent.answered_at is not None:
+            turn.intend(0)
+        return
+    reason = given.reason or f"ordered by {given.who}"
+    turn.roll_back(given.who, reason, asked_at=given.asked_at)
+
+
+def _retry(turn: _Turn, _given: Order) -> None:
+    state = turn.state
+    if state.phase in GOING_BACK:
+        turn.intend(0)
+        return
+    turn.release("revision")
+    if state.phase is Phase.STAGE and (state.holds.keys() & {"stuck", "drift"}):
+        turn.release("stuck", "drift")
+        turn.say(ev.StepEntered(at=turn.at, step=Step.SHIFT))
+        rule = turn.state.rule
+        assert rule is not None
+        turn.intend(rule.weight)
+    for check in tuple(turn.state.checks.values()):
+        if check.outcome in READ_AGAIN:
+            turn.release(f"failing check {check.name}")
+            turn.say(ev.ChecksStarted(at=turn.at, list=_list(check.list), names=(check.name,), attempt=1))
+
+
+def _cancel(turn: _Turn, given: Order) -> None:
+    turn.say(ev.Cancelled(at=turn.at, who=given.who, reason=given.reason or f"cancelled by {given.who}"))
+
+
+def _tick(turn: _Turn, given: Order) -> None:
+    turn.say(ev.ItemTicked(at=turn.at, item=given.item, who=given.who, note=given.reason))
+
+
+def _untick(turn: _Turn, given: Order) -> None:
+    turn.say(ev.ItemUnticked(at=turn.at, item=given.item, who=given.who))
+
+
+def _waive(turn: _Turn, given: Order) -> None:
+    turn.say(ev.ItemWaived(at=turn.at, item=given.item, who=given.who, reason=given.reason))
+
+
+def _note(turn: _Turn, given: Order) -> None:
+    turn.say(ev.Noted(at=turn.at, who=given.who, text=given.reason))
+
+
+# --- what follows by itself
+
+
+def _go_on(turn: _Turn) -> None:
+    if turn.state.phase in FORWARD:
+        _withstand(turn)
+    if turn.state.phase is Phase.PREFLIGHT:
+        _preflight(turn)
+    elif turn.state.phase is Phase.STAGE:
+        _stage(turn)
+    if turn.state.phase is Phase.FINISHING:
+        _finish(turn)
+    if turn.state.phase in GOING_BACK:
+        _pursue_rollback(turn)
+    state = turn.state
+    if state.phase is Phase.PROMOTED and state.keep_until is not None and turn.at > state.keep_until:
+        turn.say(ev.OldSideReleased(at=turn.at, reason="kept as long as the plan says"))
+
+
+def _withstand(turn: _Turn) -> None:
+    """Unanswered questions and blindness: a release that is not guarded does not just stand there."""
+    state, rules = turn.state, turn.state.rules
+    for question in state.questions.values():
+        if turn.at >= question.due:
+            turn.roll_back(ENGINE, f"unanswered for {ASK_S:.0f} s: {question.text}", metric=question.metric)
+            return
+    if state.blind_since is None:
+        turn.release("blind")
+    elif state.moved and turn.at - state.blind_since >= rules.blind_after_s:
+        reason = f"nothing can be read for {rules.blind_after_s:.0f} s: {state.source_problem}"
+        if rules.blind_then == "rollback":
+            turn.roll_back(ENGINE, reason, metric="blind")
+        elif "blind" not in state.holds:
+            turn.hold("blind", reason)
+
+
+def _preflight(turn: _Turn) -> None:
+    state = turn.state
+    if not state.canary:
+        if not state.moved and turn.at - state.created_at >= state.rules.wait_for_canary_s:
+            wanted = state.canary_wanted or "a canary"
+            waited = f"{wanted} was not ready within {state.rules.wait_for_canary_s:.0f} s"
+            turn.say(ev.Cancelled(at=turn.at, who=ENGINE, reason=waited))
+        return
+    if "revision" in state.holds or state.shifting:
+        return
+    _start_missing_checks(turn, "pre")
+    if state.rules.auto_advance and not blockers(turn.state, turn.at):
+        _go_forward(turn, ENGINE)
+
+
+def _start_missing_checks(turn: _Turn, listed: CheckList) -> None:
+    missing = tuple(name for name in turn.state.rules.checks.get(listed, ()) if name not in turn.state.checks)
+    if missing:
+        turn.say(ev.ChecksStarted(at=turn.at, list=listed, names=missing, attempt=1))
+
+
+def _stage(turn: _Turn) -> None:
+    state, rule = turn.state, turn.state.rule
+    assert rule is not None
+    if state.step is Step.SHIFT and not state.shifting:
+        turn.say(ev.StepEntered(at=turn.at, step=Step.WARMUP))
+    elif state.step is Step.SHIFT and not state.holds and turn.at - state.step_at >= state.rules.converge_s:
+        turn.hold("stuck", _why_stuck(state))
+    if turn.state.step is Step.WARMUP and turn.state.warmed_s >= rule.warmup_s:
+        turn.say(ev.StepEntered(at=turn.at, step=Step.BAKE))
+    if turn.state.step is Step.BAKE and enough_bake(turn.state) and not blockers(turn.state, turn.at, proof_only=True):
+        turn.say(ev.StepEntered(at=turn.at, step=Step.CHECKS))
+    if turn.state.step is Step.CHECKS:
+        _start_missing_checks(turn, "stage")
+        if all(check.outcome is CheckOutcome.PASS for check in turn.state.checks_of("stage")):
+            turn.say(ev.StepEntered(at=turn.at, step=Step.GATE))
+    if turn.state.step is Step.GATE and turn.state.rules.auto_advance and not blockers(turn.state, turn.at):
+        _go_forward(turn, ENGINE)
+
+
+def _why_stuck(state: State) -> str:
+    intent = state.intent
+    seen = "the router cannot be read" if state.router_problem else f"it shows {state.observed or 0:g}%"
+    said = f"; the write was answered: {intent.detail}" if intent is not None and intent.detail else ""
+    return f"{state.desired}% was not in effect within {state.rules.converge_s:.0f} s: {seen}{said}"
+
+
+def _finish(turn: _Turn) -> None:
+    _start_missing_checks(turn, "post")
+    state = turn.state
+    done = all(check.outcome is CheckOutcome.PASS for check in state.checks_of("post"))
+    if done and not state.holds and not state.questions and not state.paused_by:
+        turn.say(ev.Promoted(at=turn.at, keep_until=turn.at + state.rules.keep_old_s))
+
+
+def _pursue_rollback(turn: _Turn) -> None:
+    state, watch = turn.state, turn.state.rollback
+    assert watch is not None
+    if state.rollback_sightings >= 2 and not state.raises_out:
+        turn.say(ev.RolledBack(at=turn.at))
+        return
+    _write_stable(turn)
+    waited = turn.at - watch.accepted
+    limit, budget = state.rules.hard_limit_s, state.rules.budget_s
+    if waited >= limit and state.phase is Phase.ROLLING_BACK:
+        turn.say(ev.RollbackLate(at=turn.at, failed=True, reason=f"not in effect after {limit:.0f} s; still trying"))
+    elif waited >= budget and not state.late:
+        turn.say(ev.RollbackLate(at=turn.at, failed=False, reason=f"not in effect within its budget of {budget:.0f} s"))
+
+
+def _write_stable(turn: _Turn) -> None:
+    """Stable's weight at once, and again while the answer is missing or no."""
+    state, intent, watch = turn.state, turn.state.intent, turn.state.rollback
+    assert watch is not None
+    if intent is None:
+        if state.stable_ready != 0:  # with nothing of stable ready, all users would get errors: wait for it
+            turn.intend(0)
+        return
+    pause = QUICK_S if turn.at - watch.accepted < HASTE_S else SLOW_S
+    if intent.answered_at is not None and not intent.ok and turn.at - intent.answered_at >= pause:
+        turn.intend(0)
+
+
+_HANDLERS: dict[type[Input], Callable[[_Turn, Any], None]] = {
+    Took: _took,
+    Order: _ordered,
+    Observed: _observed,
+    Looked: _looked,
+    Answered: _answered,
+    Checked: _checked,
+    Clock: _clock,
+    JournalSlow: _journal_slow,
+}
+
+_ORDERS: dict[str, Callable[[_Turn, Order], None]] = {
+    "advance": _advance,
+    "pause": _pause,
+    "resume": _resume,
+    "rollback": _rollback,
+    "retry": _retry,
+    "cancel": _cancel,
+    "tick": _tick,
+    "untick": _untick,
+    "waive": _waive,
+    "note": _note,
+}
+
+VERBS = tuple(_ORDERS)

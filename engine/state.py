@@ -1,0 +1,563 @@
+"""The state of a release: what folding its events gives. The engine, the cockpit, reports and tests fold alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import reduce
+from typing import Any
+
+from engine import events as ev
+from engine.events import CheckOutcome, Item, Rules, StageRule, Step
+from engine.judge.metric import Outcome, Sample, Verdict
+
+
+class Phase(StrEnum):
+    """Where a release is in its life. The table in `engine.release` says what leads where."""
+
+    PREFLIGHT = "preflight"
+    STAGE = "stage"
+    FINISHING = "finishing"
+    PROMOTED = "promoted"
+    ROLLING_BACK = "rolling_back"
+    ROLLBACK_FAILED = "rollback_failed"
+    ROLLED_BACK = "rolled_back"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.CANCELLED})
+GOING_BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLBACK_FAILED})
+FORWARD = frozenset({Phase.PREFLIGHT, Phase.STAGE, Phase.FINISHING})
+
+
+@dataclass(frozen=True, slots=True)
+class ItemState:
+    """`mark`: open, done, waived or n/a; `evidence` is the engine's, `note` a person's words."""
+
+    item: Item
+    mark: str = "open"
+    who: str = ""
+    at: float = 0.0
+    note: str = ""
+    evidence: str = ""
+
+    @property
+    def settled(self) -> bool:
+        return self.mark != "open"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckState:
+    """`outcome` is None while the check runs."""
+
+    list: str
+    name: str
+    attempt: int
+    outcome: CheckOutcome | None = None
+    summary: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A write of the weight: `answered_at` None while it is under way, `confirmed` once read back."""
+
+    number: str
+    weight: int
+    base: float | None
+    generation: str
+    at: float
+    answered_at: float | None = None
+    ok: bool = False
+    detail: str = ""
+    confirmed: bool = False
+
+    @property
+    def lowers(self) -> bool:
+        return self.weight == 0 or (self.base is not None and self.weight < self.base)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    metric: str
+    text: str
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopwatch:
+    """The laps of a rollback, each a time: asked, accepted, weight written, seen, last canary request, recovered."""
+
+    asked: float
+    accepted: float
+    who: str
+    reason: str
+    metric: str = ""
+    was: float = 0.0
+    written: float | None = None
+    observed: float | None = None
+    last_canary_request: float | None = None
+    recovered: float | None = None
+    done: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A release now. Weights in percent, times in seconds since the epoch, durations in seconds."""
+
+    release: str
+    service: str
+    summary: str
+    target: str
+    plan_digest: str
+    canary_wanted: str
+    who: str
+    rules: Rules
+    manual_rollback: str
+    created_at: float
+    phase: Phase = Phase.PREFLIGHT
+    stage: int = -1
+    step: Step = Step.SHIFT
+    epoch: int = 0
+    seq: int = 0
+    canary: str = ""
+    stable: str = ""
+    desired: int = 0
+    observed: float | None = None
+    observed_at: float | None = None
+    generation: str = ""
+    mark: str = ""
+    marked_by: str = ""
+    canary_ready: int | None = None
+    stable_ready: int | None = None
+    router_problem: str = ""
+    intent: Intent | None = None
+    intents: int = 0
+    raises_out: frozenset[str] = frozenset()
+    moved: bool = False
+    paused_by: str = ""
+    holds: Mapping[str, str] = field(default_factory=dict)
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    answered: frozenset[str] = frozenset()
+    step_at: float = 0.0
+    warmed_s: float = 0.0
+    baked_s: float = 0.0
+    requests: float = 0.0
+    last_tick_at: float | None = None
+    blind_since: float | None = None
+    source_problem: str = ""
+    samples: Mapping[str, Sample] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    classes: Mapping[str, str] = field(default_factory=dict)
+    alerts: Mapping[str, str] = field(default_factory=dict)
+    checks: Mapping[str, CheckState] = field(default_factory=dict)
+    items: Mapping[str, ItemState] = field(default_factory=dict)
+    weights: tuple[float, ...] = ()
+    rollback: Stopwatch | None = None
+    rollback_sightings: int = 0
+    late: str = ""
+    keep_until: float | None = None
+    ended_at: float | None = None
+    ending: str = ""
+    journal_late: str = ""
+    orders: frozenset[str] = frozenset()
+
+    @property
+    def revision(self) -> str:
+        """What proof and orders are bound to: the plan and both versions that really run."""
+        return f"{self.plan_digest[:12]}/{self.canary}/{self.stable}"
+
+    @property
+    def rule(self) -> StageRule | None:
+        return self.rules.stages[self.stage] if 0 <= self.stage < len(self.rules.stages) else None
+
+    @property
+    def last_stage(self) -> bool:
+        return self.stage == len(self.rules.stages) - 1
+
+    @property
+    def next_weight(self) -> int | None:
+        """The weight that an advance would bring, None at the last stage."""
+        following = self.stage + 1
+        return self.rules.stages[following].weight if following < len(self.rules.stages) else None
+
+    @property
+    def shifting(self) -> bool:
+        """An intent is not yet read back."""
+        return self.intent is not None and not self.intent.confirmed
+
+    def checks_of(self, listed: str) -> tuple[CheckState, ...]:
+        return tuple(check for check in self.checks.values() if check.list == listed)
+
+    def open_items(self, listed: str) -> tuple[ItemState, ...]:
+        return tuple(i for i in self.items.values() if i.item.list == listed and not i.settled)
+
+
+def created(event: ev.Created) -> State:
+    """The state that a release begins with."""
+    return State(
+        release=event.release,
+        service=event.service,
+        summary=event.summary,
+        target=event.target,
+        plan_digest=event.plan_digest,
+        canary_wanted=event.canary_wanted,
+        who=event.who,
+        rules=event.rules,
+        manual_rollback=event.manual_rollback,
+        created_at=event.at,
+        step_at=event.at,
+        items={item.id: ItemState(item) for item in event.rules.items},
+    )
+
+
+def fold(events: Iterable[ev.Event]) -> State | None:
+    """The state after `events`, of which the first is `Created`; None when there are none."""
+    iterator = iter(events)
+    first = next(iterator, None)
+    if first is None:
+        return None
+    if not isinstance(first, ev.Created):
+        raise TypeError(f"a release begins with Created, not {type(first).__name__}")
+    return reduce(apply, iterator, created(first))
+
+
+def apply(state: State, event: ev.Event) -> State:
+    """The state after one more event."""
+    return _FOLDS[type(event)](state, event)
+
+
+_Fold = Callable[[State, Any], State]
+_FOLDS: dict[type[ev.Event], _Fold] = {}
+
+
+def _folds(kind: type[ev.Event]) -> Callable[[_Fold], _Fold]:
+    def register(function: _Fold) -> _Fold:
+        _FOLDS[kind] = function
+        return function
+
+    return register
+
+
+def _with(mapping: Mapping[str, Any], key: str, value: Any) -> Mapping[str, Any]:
+    return {**mapping, key: value}
+
+
+def _without(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return {name: value for name, value in mapping.items() if name != key}
+
+
+_FOLDS[ev.Noted] = _FOLDS[ev.OrderRefused] = lambda state, _event: state
+
+
+@_folds(ev.EngineTook)
+def _engine_took(state: State, event: ev.EngineTook) -> State:
+    # Whatever was read before is old: observe first. The time between is no bake. A write that the engine before
+    # had under way will never be answered.
+    intent = state.intent
+    if intent is not None and intent.answered_at is None:
+        intent = replace(intent, answered_at=event.at, detail="the engine restarted before an answer")
+    return replace(state, epoch=event.epoch, observed_at=None, last_tick_at=None, intent=intent, raises_out=frozenset())
+
+
+@_folds(ev.JournalLate)
+def _journal_late(state: State, event: ev.JournalLate) -> State:
+    return replace(state, journal_late=event.reason)
+
+
+@_folds(ev.OrderAccepted)
+def _order_accepted(state: State, event: ev.OrderAccepted) -> State:
+    return replace(state, orders=state.orders | {event.order})
+
+
+@_folds(ev.CanarySeen)
+def _canary_seen(state: State, event: ev.CanarySeen) -> State:
+    return replace(state, canary=event.canary, stable=event.stable, step_at=event.at)
+
+
+@_folds(ev.RevisionChanged)
+def _revision_changed(state: State, event: ev.RevisionChanged) -> State:
+    """All proof and every approval of the old revision is void; the release stands before its first stage again."""
+    items = {name: ItemState(i.item) if i.mark == "done" else i for name, i in state.items.items()}
+    return _fresh_stage(
+        replace(
+            state,
+            phase=Phase.PREFLIGHT,
+            stage=-1,
+            canary=event.canary,
+            stable=event.stable,
+            items=items,
+            checks={},
+            alerts={},
+            questions={},
+            answered=frozenset(),
+            classes={},
+        ),
+        event.at,
+    )
+
+
+@_folds(ev.Paused)
+def _paused(state: State, event: ev.Paused) -> State:
+    return replace(state, paused_by=event.who)
+
+
+@_folds(ev.Resumed)
+def _resumed(state: State, _event: ev.Resumed) -> State:
+    return replace(state, paused_by="")
+
+
+@_folds(ev.ItemTicked)
+def _item_ticked(state: State, event: ev.ItemTicked) -> State:
+    item = state.items[event.item].item
+    ticked = ItemState(item, "done", event.who, event.at, event.note, event.evidence)
+    return replace(state, items=_with(state.items, event.item, ticked))
+
+
+@_folds(ev.ItemUnticked)
+def _item_unticked(state: State, event: ev.ItemUnticked) -> State:
+    return replace(state, items=_with(state.items, event.item, ItemState(state.items[event.item].item)))
+
+
+@_folds(ev.ItemWaived)
+def _item_waived(state: State, event: ev.ItemWaived) -> State:
+    waived = ItemState(state.items[event.item].item, "waived", event.who, event.at, event.reason)
+    return replace(state, items=_with(state.items, event.item, waived))
+
+
+@_folds(ev.ItemNotApplicable)
+def _item_not_applicable(state: State, event: ev.ItemNotApplicable) -> State:
+    unneeded = ItemState(state.items[event.item].item, "n/a", ev.ENGINE, event.at, evidence=event.reason)
+    return replace(state, items=_with(state.items, event.item, unneeded))
+
+
+@_folds(ev.ChecksStarted)
+def _checks_started(state: State, event: ev.ChecksStarted) -> State:
+    started = {name: CheckState(event.list, name, event.attempt) for name in event.names}
+    return replace(state, checks={**state.checks, **started})
+
+
+@_folds(ev.CheckFinished)
+def _check_finished(state: State, event: ev.CheckFinished) -> State:
+    done = CheckState(event.list, event.name, event.attempt, event.outcome, event.summary, event.evidence)
+    return replace(state, checks=_with(state.checks, event.name, done))
+
+
+def _fresh_stage(state: State, at: float) -> State:
+    """Nothing of the stage before counts for the next one."""
+    return replace(
+        state,
+        step=Step.SHIFT,
+        step_at=at,
+        warmed_s=0.0,
+        baked_s=0.0,
+        requests=0.0,
+        alerts={},
+        checks={name: check for name, check in state.checks.items() if check.list == "pre"},
+    )
+
+
+@_folds(ev.StageEntered)
+def _stage_entered(state: State, event: ev.StageEntered) -> State:
+    return _fresh_stage(replace(state, phase=Phase.STAGE, stage=event.stage), event.at)
+
+
+@_folds(ev.StepEntered)
+def _step_entered(state: State, event: ev.StepEntered) -> State:
+    return replace(state, step=event.step, step_at=event.at)
+
+
+@_folds(ev.ShiftIntended)
+def _shift_intended(state: State, event: ev.ShiftIntended) -> State:
+    intent = Intent(event.number, event.weight, event.base, event.generation, event.at)
+    raises = state.raises_out if intent.lowers else state.raises_out | {event.number}
+    return replace(
+        state,
+        intent=intent,
+        desired=event.weight,
+        intents=state.intents + 1,
+        raises_out=raises,
+        moved=state.moved or event.weight > 0,
+    )
+
+
+@_folds(ev.ShiftAnswered)
+def _shift_answered(state: State, event: ev.ShiftAnswered) -> State:
+    state = replace(state, raises_out=state.raises_out - {event.number})
+    if state.intent is None or state.intent.number != event.number:
+        return state  # the result of a superseded intent changes nothing else
+    answered = replace(state.intent, answered_at=event.at, ok=event.ok, detail=event.detail)
+    state = replace(state, intent=answered)
+    watch = state.rollback
+    if watch is not None and event.ok and state.phase in GOING_BACK and watch.written is None:
+        state = replace(state, rollback=replace(watch, written=event.at))
+    return state
+
+
+@_folds(ev.ShiftConfirmed)
+def _shift_confirmed(state: State, event: ev.ShiftConfirmed) -> State:
+    assert state.intent is not None
+    return replace(
+        state, intent=replace(state.intent, confirmed=True), weights=(*state.weights, event.weight), router_problem=""
+    )
+
+
+@_folds(ev.WeightObserved)
+def _weight_observed(state: State, event: ev.WeightObserved) -> State:
+    return replace(
+        state,
+        observed=event.weight,
+        observed_at=event.at,
+        generation=event.generation,
+        mark=event.mark,
+        marked_by=event.by,
+        canary_ready=event.canary_ready,
+        stable_ready=event.stable_ready,
+        router_problem="",
+        rollback_sightings=state.rollback_sightings if event.weight == 0 else 0,
+    )
+
+
+@_folds(ev.RouterLost)
+def _router_lost(state: State, event: ev.RouterLost) -> State:
+    return replace(state, router_problem=event.reason)
+
+
+@_folds(ev.Ticked)
+def _ticked(state: State, event: ev.Ticked) -> State:
+    blind = event.problem != ""
+    warming = state.step is Step.WARMUP
+    return replace(
+        state,
+        last_tick_at=event.at,
+        observed_at=state.observed_at if event.weight is None else event.at,
+        warmed_s=state.warmed_s + (event.good_s if warming else 0.0),
+        baked_s=state.baked_s + (0.0 if warming else event.good_s),
+        requests=event.requests,
+        samples={sample.metric: sample for sample in event.samples} or state.samples,
+        verdicts={verdict.metric: verdict for verdict in event.verdicts} or state.verdicts,
+        source_problem=event.problem,
+        blind_since=(state.blind_since or event.at) if blind else None,
+    )
+
+
+@_folds(ev.VerdictChanged)
+def _verdict_changed(state: State, event: ev.VerdictChanged) -> State:
+    return replace(state, classes=_with(state.classes, event.verdict.metric, event.verdict.outcome.value))
+
+
+@_folds(ev.AlertRaised)
+def _alert_raised(state: State, event: ev.AlertRaised) -> State:
+    return replace(state, alerts=_with(state.alerts, event.metric, event.reason))
+
+
+@_folds(ev.AlertCleared)
+def _alert_cleared(state: State, event: ev.AlertCleared) -> State:
+    return replace(state, alerts=_without(state.alerts, event.metric))
+
+
+@_folds(ev.Held)
+def _held(state: State, event: ev.Held) -> State:
+    return replace(state, holds=_with(state.holds, event.cause, event.reason))
+
+
+@_folds(ev.HoldReleased)
+def _hold_released(state: State, event: ev.HoldReleased) -> State:
+    return replace(state, holds=_without(state.holds, event.cause))
+
+
+@_folds(ev.Asked)
+def _asked(state: State, event: ev.Asked) -> State:
+    question = Question(event.metric, event.question, event.due)
+    return replace(state, questions=_with(state.questions, event.metric, question))
+
+
+@_folds(ev.QuestionAnswered)
+def _question_answered(state: State, event: ev.QuestionAnswered) -> State:
+    # A question that the engine withdraws (the metric recovered) is asked again when it fails again.
+    answered = state.answered if event.who == ev.ENGINE else state.answered | {event.metric}
+    return replace(state, questions=_without(state.questions, event.metric), answered=answered)
+
+
+@_folds(ev.RollbackStarted)
+def _rollback_started(state: State, event: ev.RollbackStarted) -> State:
+    watch = Stopwatch(event.asked_at, event.at, event.who, event.reason, event.metric, was=state.observed or 0.0)
+    return replace(
+        state,
+        phase=Phase.ROLLING_BACK,
+        rollback=watch,
+        rollback_sightings=0,
+        intent=None,
+        desired=0,
+        paused_by="",
+        holds={},
+        questions={},
+        late="",
+        keep_until=None,
+        ended_at=None,
+        step_at=event.at,
+    )
+
+
+@_folds(ev.RollbackSeen)
+def _rollback_seen(state: State, event: ev.RollbackSeen) -> State:
+    assert state.rollback is not None
+    watch = state.rollback if state.rollback.observed else replace(state.rollback, observed=event.at)
+    return replace(state, rollback=watch, rollback_sightings=state.rollback_sightings + 1)
+
+
+@_folds(ev.RollbackLate)
+def _rollback_late(state: State, event: ev.RollbackLate) -> State:
+    return replace(state, phase=Phase.ROLLBACK_FAILED if event.failed else state.phase, late=event.reason)
+
+
+@_folds(ev.LapRecorded)
+def _lap_recorded(state: State, event: ev.LapRecorded) -> State:
+    assert state.rollback is not None
+    watch = state.rollback
+    if event.lap == "recovered":
+        return replace(state, rollback=replace(watch, recovered=event.when))
+    return replace(state, rollback=replace(watch, last_canary_request=event.when))
+
+
+@_folds(ev.RolledBack)
+def _rolled_back(state: State, event: ev.RolledBack) -> State:
+    assert state.rollback is not None
+    watch = replace(state.rollback, done=event.at)
+    return replace(
+        state,
+        phase=Phase.ROLLED_BACK,
+        rollback=watch,
+        ended_at=event.at,
+        ending=watch.reason,
+        late="",
+        weights=(*state.weights, 0.0),
+    )
+
+
+@_folds(ev.FinishStarted)
+def _finish_started(state: State, event: ev.FinishStarted) -> State:
+    return replace(state, phase=Phase.FINISHING, step_at=event.at)
+
+
+@_folds(ev.Promoted)
+def _promoted(state: State, event: ev.Promoted) -> State:
+    return replace(state, phase=Phase.PROMOTED, keep_until=event.keep_until, ended_at=event.at, paused_by="")
+
+
+@_folds(ev.OldSideReleased)
+def _old_side_released(state: State, event: ev.OldSideReleased) -> State:
+    return replace(state, keep_until=None, ending=event.reason)
+
+
+@_folds(ev.Cancelled)
+def _cancelled(state: State, event: ev.Cancelled) -> State:
+    return replace(state, phase=Phase.CANCELLED, ended_at=event.at, ending=event.reason)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict | None:
+    """The verdict that stands most in the way, None when all pass."""
+    order = [Outcome.FAIL, Outcome.ERROR, Outcome.NO_DATA, Outcome.INCONCLUSIVE]
+    blocking = [verdict for verdict in verdicts if verdict.outcome is not Outcome.PASS]
+    return min(blocking, key=lambda verdict: order.index(verdict.outcome), default=None)
