@@ -20,18 +20,18 @@ def factory(spec: dict[str, Any]) -> Drive:
 
 
 def _events(spec: dict[str, Any]) -> Drive:
-    test = SequentialTest(
-        Limits(spec["threshold"], spec["ratio"], spec["alpha"], spec["beta"], usual=spec["baseline"])
-    )
+    test = SequentialTest(Limits(spec["threshold"], spec["ratio"], spec["alpha"], spec["beta"], usual=spec["baseline"]))
     shares, least = spec["stages"], spec["min_requests"]
     current, requests = -1, 0.0
 
-    def drive(stage: int, seconds: float, n_s: float, x_s: float, n_c: float, x_c: float) -> Answer:
+    def drive(  # noqa: PLR0917  the simulator's signature
+        stage: int, seconds: float, n_s: float, x_s: float, n_c: float, x_c: float
+    ) -> Answer:
         nonlocal current, requests
         if stage != current:
             current, requests = stage, 0.0
             test.enter_stage(100 * shares[stage])
-        test.scrape(seconds, n_s, x_s, n_c, x_c, x_c)
+        test.scrape(seconds, (n_s, x_s), (n_c, x_c, x_c))
         requests += n_c
         if test.evidence >= test.wanted:
             return "rollback"
@@ -44,7 +44,7 @@ def _gauge(spec: dict[str, Any]) -> Drive:
     test = ReadingsTest(spec["alpha"], spec["ratio"], spec["threshold"])
     current = -1
 
-    def drive(stage: int, seconds: float, n_s: float, x_s: float, n_c: float, x_c: float) -> Answer:
+    def drive(stage: int, seconds: float, _n_s: float, x_s: float, n_c: float, x_c: float) -> Answer:
         nonlocal current
         if stage != current:
             current = stage

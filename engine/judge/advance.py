@@ -7,7 +7,7 @@ Absolute line T, this stage alone, null p_c >= T, betting on p_a, stable's rate 
 Relative line R, over the release, null p_c >= R p_s:
     exp(sum [(x_c + x_s) log(1 + (R - 1) theta) - x_c log R] / phi)
 Both have mean <= 1 under their null, by the same 1 + x <= e^x as the evidence of harm. Z begins anew all the time
-(the weights w sum to at most 1), for a bound over the whole stage would never recover from one incident on both versions.
+(the weights w sum to at most 1): a bound over the whole stage would never recover from an incident on both versions.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class InsideLine:
     """The proof that canary's share of bad events is below the absolute line `share`, in this stage."""
 
     __slots__ = ("left", "proof", "share")
+    KEPT = ("left", "proof")
 
     def __init__(self, share: float) -> None:
         self.share = share
@@ -33,26 +34,28 @@ class InsideLine:
         self.proof = FIRST_WEIGHT
         self.left = 1 - FIRST_WEIGHT
 
-    def look(self, n_c: float, x_c: float, usual: float, seconds: float, phi: float) -> None:
-        """One scrape; `usual` is stable's share of bad events so far, kept in [T/20, 0.7 T] to be a fair bet."""
-        line = self.share
+    def look(self, canary: tuple[float, float], usual: float, seconds: float, phi: float) -> None:
+        """One scrape, (total, bad) of canary. `usual`: stable's share so far; the bet on it stays in [T/20, 0.7 T]."""
+        (n_c, x_c), line = canary, self.share
         bet = max(line / 20, min(0.7 * line, usual))
         gain = ((line - bet) * n_c - (x_c * log(line / bet) if x_c else 0.0)) / phi
         put = self.left * min(1.0, seconds / WEIGHT_S)
         self.left -= put
-        self.proof = min(RICH, (self.proof + put) * exp(gain if gain < MOST_NATS else MOST_NATS))
+        self.proof = min(RICH, (self.proof + put) * exp(min(MOST_NATS, gain)))
 
 
 class InsideRatio:
     """The proof that canary's share of bad events is below `ratio` times stable's, over the release, in nats."""
 
     __slots__ = ("log_ratio", "nats", "ratio")
+    KEPT = ("nats",)
 
     def __init__(self, ratio: float) -> None:
         self.ratio, self.log_ratio, self.nats = ratio, log(ratio), 0.0
 
-    def look(self, n_c: float, x_c: float, n_s: float, x_s: float, phi: float) -> None:
-        """One scrape of both sides."""
+    def look(self, canary: tuple[float, float], stable: tuple[float, float], phi: float) -> None:
+        """One scrape, (total, bad) of each side."""
+        (n_c, x_c), (n_s, x_s) = canary, stable
         if x_c + x_s:
             share = n_c / (n_c + n_s)
             self.nats += ((x_c + x_s) * log1p((self.ratio - 1) * share) - x_c * self.log_ratio) / phi

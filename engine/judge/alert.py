@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 HARDLY_CHANCE = 1e-4  # "past the line" alone would ring in nearly every healthy release
 CLEARS_AFTER = 3  # looks back inside
 
 
-@dataclass(slots=True)
 class Alert:
     """Rings at most once per metric and stage, and clears by itself."""
 
-    ringing: bool = False
-    rang: bool = False
-    looks_inside: int = 0
+    KEPT = ("looks_inside", "rang", "ringing")
+    __slots__ = KEPT
+
+    def __init__(self) -> None:
+        self.ringing = self.rang = False
+        self.looks_inside = 0
 
     def look(self, *, past: bool, chance: float) -> None:
         """One scrape: is the observed value past its line, and how likely are so many bad events by chance?"""

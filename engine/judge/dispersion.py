@@ -1,4 +1,4 @@
-"""How much burstier than chance bad events arrive: the dispersion phi, learnt from stable, by which evidence is tempered.
+"""How much burstier than chance bad events arrive: the dispersion phi, learnt from stable. Evidence is divided by it.
 
 Errors come in clusters (one failed pod, one retrying client). A test for independent events, however "anytime-valid",
 takes every cluster for proof: measured, it rolls back 94-100% of healthy releases. Dividing the log evidence by phi,
@@ -13,20 +13,35 @@ from math import sqrt
 WINDOW = 5  # scrapes around the judged one: an incident of 3 or more moves the median and so drops out
 PRIOR_EVENTS, PRIOR_PHI = 3.0, 2.0  # without history the first minutes rest on this
 SHARED_PRIOR = 20.0  # scrapes of common scatter it takes to trust canary-against-stable over stable's own
+SPARSE = 10.0  # deviations it takes to believe in their mean
+YOUNG = 5.0  # scrapes: an estimate from few is tempered more
 SAFETY = 1.2  # harm is tempered a little more than measured, health is not
 
 
 class Dispersion:
     """Variance-to-mean ratio of bad events per scrape. `phi` tempers harm, `phi_health` health; both at least 1."""
 
-    __slots__ = ("deviation", "events", "looks", "phi", "phi_health", "scatter", "seen", "squares", "stage_c", "stage_x", "window")
+    KEPT = (
+        "deviation",
+        "events",
+        "looks",
+        "phi",
+        "phi_health",
+        "scatter",
+        "scrapes",
+        "seen",
+        "squares",
+        "stage_c",
+        "stage_x",
+        "window",
+    )
+    __slots__ = KEPT
 
     def __init__(self) -> None:
-        self.window: list[tuple[float, float, float]] = []
-        self.squares = self.events = self.deviation = self.looks = 0.0
-        self.phi = 1 + SAFETY * (PRIOR_PHI - 1)
-        self.phi_health = PRIOR_PHI
+        self.window: list[list[float]] = []
+        self.squares = self.events = self.deviation = self.looks = self.scrapes = 0.0
         self.enter_stage()
+        self.settle()
 
     def enter_stage(self) -> None:
         """The common scatter of both versions is learnt anew in each stage."""
@@ -35,28 +50,33 @@ class Dispersion:
     def stable(self, total: float, bad: float) -> None:
         """One scrape of stable. The scrape in the middle of the window is compared with the window's median rate.
 
-        The deviation is clipped, so that a rare incident shorter than the window's half can't blind the judge; the clip
-        is wide enough (20, and 6 mean deviations) that real bursts keep their size.
+        A deviation beyond what is usual (20, and 6 mean deviations) counts as that much, and beyond three times as much
+        it is a rare incident and not the way errors arrive: left out, or one bad minute in the past would blind the
+        judge. It widens what is usual all the same, so that bursts which keep coming are counted in full.
         """
         window = self.window
-        window.append((bad / total, bad, total))
+        window.append([bad / total, bad, total])
         if len(window) < WINDOW:
             return
         _, x, n = window[2]
         usual = sorted(window)[2][0]
+        del window[0]
+        self.scrapes += 1
         expected = usual * n
         gap = x - expected
-        self.looks += 1
         if gap:
-            widest = 20 + 4 * sqrt(expected) + 6 * self.deviation / self.looks
+            widest = 20 + 4 * sqrt(expected) + 6 * self.deviation / (self.looks + SPARSE)
+            self.looks += 1
+            rare = gap > 3 * widest
             gap = max(-widest, min(widest, gap))
             self.deviation += abs(gap)
+            if rare:
+                return
             self.squares += gap * gap / (0.9 if usual else 1.0)
         self.events += expected + gap
-        del window[0]
 
     def both(self, canary_bad: float, stable_bad: float, canary_share: float) -> None:
-        """One scrape of both sides: did canary share stable's bursts? Scatter of the split that is binomial means phi 1.
+        """One scrape of both sides: did canary share stable's bursts? A split that scatters as chance does means phi 1.
 
         A common incident is overdispersion of stable's own series, but it cancels in the comparison; this takes it out.
         """
@@ -73,6 +93,6 @@ class Dispersion:
         """Take what was seen into `phi` and `phi_health`, for the scrapes that follow."""
         own = (PRIOR_EVENTS * PRIOR_PHI + self.squares) / (PRIOR_EVENTS + self.events)
         common = (SHARED_PRIOR * own + self.scatter) / (SHARED_PRIOR + self.seen)
-        measured = own if own < common else common
+        measured = min(own, common)
         self.phi_health = measured if measured > 1 else 1.0
-        self.phi = 1 + SAFETY * (self.phi_health - 1)
+        self.phi = 1 + SAFETY * (1 + YOUNG / (2 + self.scrapes)) * (self.phi_health - 1)

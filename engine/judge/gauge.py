@@ -1,89 +1,125 @@
-"""A gauge: three readings in a row past its line are a failure; a spike is not."""
+"""A gauge: readings that stay past their line are a failure; a spike is not."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from engine.judge.alert import CLEARS_AFTER
+from engine.judge.history import History
+from engine.judge.kept import keep, restore
 from engine.judge.lines import past_line, unusable
 from engine.judge.metric import Counts, Metric, Outcome, Sample, Verdict, show
+from engine.judge.readings import CLEAR_READINGS, SUSPICION, ReadingsTest
 
-IN_A_ROW = 3
+RINGS_AFTER = 3  # readings in a row past the line: prepare
 
 
 class GaugeJudge:
-    """Judges one gauge over one stage. Readings of a warmup are not judged."""
+    """Judges one gauge over a release. Readings of a warmup are not judged."""
 
-    __slots__ = ("canary_past", "clear", "metric", "readings", "stable_past", "unread_s")
+    KEPT = ("history", "last", "problem", "proven", "rang", "ringing", "stable_past", "test", "unread_s")
+    __slots__ = (*KEPT, "metric")
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: Metric, alpha: float) -> None:
         self.metric = metric
-        self.canary_past = self.stable_past = self.clear = self.readings = 0
+        self.history = History(metric)
+        self.test = ReadingsTest(alpha)
+        self.last: list[float | None] = [None, None]
+        self.problem = ""
         self.unread_s = 0.0
+        self.proven = self.stable_past = self.ringing = self.rang = False
 
-    def enter_stage(self) -> None:
-        """Forget the readings of the stage before."""
-        self.canary_past = self.stable_past = self.clear = self.readings = 0
+    @property
+    def evidence(self) -> float:
+        """Wealth of the bets that the gauge stays past its line."""
+        return self.test.evidence
 
-    def look(self, sample: Sample, *, judged: bool) -> Verdict:
+    def enter_stage(self, weight: float) -> None:  # noqa: ARG002  a gauge is read at any weight alike
+        """A stage begins. Who went on in spite of a proof has answered it: harm must then be proven anew."""
+        if self.proven:
+            self.test.forgive()
+        self.proven = self.ringing = self.rang = False
+        self.test.enter_stage()
+
+    def look_back(self, sample: Sample) -> None:
+        """One reading of stable's past."""
+        self.problem = sample.problem or _unusable(sample)
+        if not self.problem:
+            self.history.look(sample)
+
+    def look(self, sample: Sample, *, judged: bool) -> None:
         """One reading of each side."""
-        problem = sample.problem or self._unusable(sample)
-        if problem:
-            return self._verdict(Outcome.ERROR, f"{self.metric.name} can't be judged: {problem}", sample)
-        if sample.canary is None or sample.canary.value is None:
-            self.unread_s += sample.seconds
-            return self._verdict(Outcome.NO_DATA, self._blind(sample), sample)
-        self.unread_s = 0.0
-        if judged:
-            self._count(sample.canary.value, sample.stable.value if sample.stable else None)
-        return self._decide(sample)
+        self.problem = sample.problem or _unusable(sample)
+        if self.problem:
+            return
+        canary = sample.canary.value if sample.canary else None
+        stable = sample.stable.value if sample.stable else None
+        self.last = [canary, stable]
+        self.unread_s = self.unread_s + sample.seconds if canary is None else 0.0
+        if canary is None or not judged:
+            return
+        self.stable_past = stable is not None and past_line(self.metric, stable, None)
+        self.test.read(sample.seconds, past=past_line(self.metric, canary, stable), stable_past=self.stable_past)
+        self._ring()
 
-    def state(self) -> dict[str, float]:
-        """JSON-serialisable; `restore` reads it."""
-        return {name: getattr(self, name) for name in ("canary_past", "stable_past", "clear", "readings", "unread_s")}
+    def verdict(self, requests: float, least: float, *, proven_together: bool) -> Verdict:  # noqa: ARG002  no requests
+        """What all readings so far mean."""
+        proven = self.evidence >= self.test.wanted or proven_together
+        self.proven = self.proven or (proven and self.test.past > 0)
+        outcome, reason = self._decide()
+        canary, stable = (None if value is None else Counts(total=1, value=value) for value in self.last)
+        return Verdict(
+            self.metric.name,
+            outcome,
+            reason,
+            alert=self.ringing or outcome is Outcome.FAIL,
+            canary=canary or Counts(),
+            stable=stable or Counts(),
+            needed=min(1.0, self.test.clear / CLEAR_READINGS),
+            numbers={"evidence": self.evidence, "evidence_needed": self.test.wanted},
+        )
 
-    def restore(self, state: dict[str, float]) -> None:
+    def state(self) -> dict[str, Any]:
+        """JSON-serialisable; `restore` goes on from it."""
+        return keep(self)
+
+    def restore(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        restore(self, state)
 
-    def _unusable(self, sample: Sample) -> str:
-        sides = (side for side in (sample.canary, sample.stable) if side is not None)
-        return next((why for why in (unusable(side, gauge=True) for side in sides) if why), "")
+    def _ring(self) -> None:
+        if self.test.past >= RINGS_AFTER and not self.stable_past and not self.rang:
+            self.ringing = self.rang = True
+        elif self.test.clear >= CLEARS_AFTER:
+            self.ringing = False
 
-    def _blind(self, sample: Sample) -> str:
-        both = sample.stable is None or sample.stable.value is None
-        return f"no reading of {self.metric.name} on {'either side' if both else 'canary'} for {self.unread_s:.0f} s"
-
-    def _count(self, canary: float, stable: float | None) -> None:
-        self.readings += 1
-        past = past_line(self.metric, canary, stable)
-        self.canary_past = self.canary_past + 1 if past else 0
-        self.clear = 0 if past else self.clear + 1
-        stable_is_past = stable is not None and past_line(self.metric, stable, None)
-        self.stable_past = self.stable_past + 1 if stable_is_past else 0
-
-    def _decide(self, sample: Sample) -> Verdict:
-        value = sample.canary.value if sample.canary else None
-        seen = f"{self.metric.name} {show(value, 'gauge')} against {self._line()}"
-        if self.canary_past and self.stable_past:
-            return self._verdict(Outcome.INCONCLUSIVE, f"{seen}, stable past it too: incident on both versions", sample)
-        if self.canary_past >= IN_A_ROW:
-            return self._verdict(Outcome.FAIL, f"{seen}: past it for {self.canary_past} readings in a row", sample)
-        if self.canary_past:
-            return self._verdict(Outcome.INCONCLUSIVE, f"{seen}: past it, {self.canary_past} of {IN_A_ROW}", sample)
-        if self.clear < IN_A_ROW:
-            return self._verdict(Outcome.INCONCLUSIVE, f"{seen}: {self.clear} of {IN_A_ROW} readings inside", sample)
-        return self._verdict(Outcome.PASS, f"{seen}: inside for {self.clear} readings", sample)
+    def _decide(self) -> tuple[Outcome, str]:
+        test, canary = self.test, self.last[0]
+        seen = f"{self.metric.name} {show(canary, 'gauge')} against {self._line()}"
+        if self.proven:
+            return Outcome.FAIL, f"{seen}: past it for {test.past_s:.0f} s: proven"
+        if self.problem:
+            return Outcome.ERROR, f"{self.metric.name} can't be judged: {self.problem}"
+        if canary is None:
+            side = "either side" if self.last[1] is None else "canary"
+            return Outcome.NO_DATA, f"no reading of {self.metric.name} on {side} for {self.unread_s:.0f} s"
+        if not self.metric.thresholds:
+            return Outcome.PASS, f"{self.metric.name} {show(canary, 'gauge')}: it has no line"
+        if test.past and self.stable_past:
+            return Outcome.INCONCLUSIVE, f"{seen}, stable past it too: incident on both versions"
+        if test.past:
+            return Outcome.INCONCLUSIVE, f"hold: {seen}, past it for {test.past_s:.0f} s, not yet proven"
+        if test.evidence >= SUSPICION:
+            return Outcome.INCONCLUSIVE, f"hold: suspicion, evidence {test.evidence:.0f} of {test.wanted:.0f}; {seen}"
+        if test.clear < CLEAR_READINGS:
+            return Outcome.INCONCLUSIVE, f"hold: {test.clear} of {CLEAR_READINGS} readings inside; {seen}"
+        return Outcome.PASS, f"{seen}: inside for {test.clear} readings"
 
     def _line(self) -> str:
         lines = (f"{line.limit:g}x stable" if line.relative else f"{line.limit:g}" for line in self.metric.thresholds)
         return f"a line of {' and '.join(lines)}" if self.metric.thresholds else "no line"
 
-    def _verdict(self, outcome: Outcome, reason: str, sample: Sample) -> Verdict:
-        return Verdict(
-            self.metric.name,
-            outcome,
-            reason,
-            alert=self.canary_past >= IN_A_ROW,
-            canary=sample.canary or Counts(),
-            stable=sample.stable or Counts(),
-            needed=min(1.0, self.clear / IN_A_ROW),
-        )
+
+def _unusable(sample: Sample) -> str:
+    sides = (side for side in (sample.canary, sample.stable) if side is not None)
+    return next((why for why in (unusable(side, gauge=True) for side in sides) if why), "")

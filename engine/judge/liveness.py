@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engine.judge import words
 from engine.judge.metric import Outcome, Sample, Verdict
@@ -13,7 +12,6 @@ SILENT_REQUESTS = 50  # requests the canary should have had, at its observed sha
 GONE_SCRAPES = 3  # scrapes in a row without any of its counters
 
 
-@dataclass(slots=True)
 class Liveness:
     """Counts what the canary should have had since it last showed a request.
 
@@ -21,9 +19,12 @@ class Liveness:
     row in which nothing of the canary could be read although stable had data.
     """
 
-    requests: float = 0.0
-    expected: float = 0.0
-    gone: int = 0
+    KEPT = ("expected", "gone", "requests")
+    __slots__ = KEPT
+
+    def __init__(self) -> None:
+        self.requests = self.expected = 0.0
+        self.gone = 0
 
     def enter_stage(self) -> None:
         """Another weight: what was due before is not due now; a canary that is gone stays gone."""

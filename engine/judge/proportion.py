@@ -1,212 +1,279 @@
-"""A metric of events (errors, failed purchases, slow requests): counts of this stage, never rates of one scrape."""
+"""A metric of events (errors, failed purchases, slow requests): from the sequential test to verdict and reason."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from engine.judge import words
-from engine.judge.alert import Alert
-from engine.judge.binomial import upper_tail
-from engine.judge.lines import lines_of, unusable
+from engine.judge.history import History
+from engine.judge.interval import RatioInterval, rate_interval
+from engine.judge.kept import keep, restore
+from engine.judge.lines import Lines, lines_of, unusable
 from engine.judge.metric import Counts, Metric, Outcome, Sample, Verdict
+from engine.judge.reach import smallest_ratio_shown
+from engine.judge.sequential import SUSPICION, Limits, SequentialTest
+from engine.judge.stage import QUIET_LOOKS, StageView
+from engine.judge.tally import Tally
 
-PROVEN = 0.001  # so many bad events or more are less likely than this at the line: it is breached
-QUIET_LOOKS = 3  # scrapes in a row without an event on either side until that is called no data
-RECENT_LOOKS = 3  # scrapes in which stable must not be past the line itself, to blame the canary
-
-
-@dataclass(slots=True)
-class Tally:
-    """Events of both sides; `low`: canary's bad at a histogram's lower bound, which proof of health needs."""
-
-    n_c: float = 0.0
-    x_c: float = 0.0
-    low: float = 0.0
-    n_s: float = 0.0
-    x_s: float = 0.0
-
-    def add(self, canary: Counts, stable: Counts) -> None:
-        """Add one scrape's counts."""
-        self.n_c += canary.total
-        self.x_c += canary.bad
-        self.low += max(canary.bad, canary.bad_low)
-        self.n_s += stable.total
-        self.x_s += stable.bad
+LEAST_RATIO = 1.15  # a success line so close to stable's own success would bet on noise
 
 
-@dataclass(slots=True)
-class StageData:
-    """What was seen in one stage: `proof` counts judged scrapes only, `harm` those of the warmup too."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a release asks of every metric: its chances of error, canary requests in a stage, and excess bad events."""
 
-    proof: Tally = field(default_factory=Tally)
-    harm: Tally = field(default_factory=Tally)
-    recent: list[tuple[float, float]] = field(default_factory=list)
-    alert: Alert = field(default_factory=Alert)
-    quiet: int = 0
-    unread_s: float = 0.0
-    canary_value: float | None = None
-    stable_value: float | None = None
+    alpha: float
+    beta: float
+    max_bad: float | None = None
 
 
 class ProportionJudge:
-    """Judges one metric of events, stage by stage."""
+    """Judges one metric of events over a release. `look` takes a scrape in, `verdict` says what it means."""
 
-    __slots__ = ("control", "data", "lines", "metric", "min_requests")
+    __slots__ = (
+        "asked",
+        "carry",
+        "excess",
+        "history",
+        "lines",
+        "metric",
+        "problem",
+        "proven",
+        "ratio",
+        "test",
+        "unread",
+        "view",
+    )
+    KEPT = ("excess", "history", "problem", "proven", "ratio", "unread", "view")
 
-    def __init__(self, metric: Metric) -> None:
-        self.metric = metric
+    def __init__(self, metric: Metric, asked: Asked) -> None:
+        self.metric, self.asked = metric, asked
         self.lines = lines_of(metric)
-        self.min_requests = 0
-        self.control = True
-        self.data = StageData()
+        self.history = History(metric)
+        self.view = StageView()
+        self.ratio = RatioInterval()
+        self.test = SequentialTest(_limits(metric, self.lines, asked))
+        self.excess = 0.0
+        self.proven = False
+        self.problem = self.unread = ""
 
-    def enter_stage(self, *, control: bool, min_requests: int) -> None:
-        """A new stage starts from nothing, but for how long its data have been missing."""
-        self.data = StageData(quiet=self.data.quiet, unread_s=self.data.unread_s)
-        self.control, self.min_requests = control, min_requests
+    @property
+    def evidence(self) -> float:
+        """Wealth of the bets on harm."""
+        return self.test.evidence
 
-    def look(self, sample: Sample, *, judged: bool, requests: float) -> Verdict:
-        """One scrape; `requests` is how many of any kind the canary has had in this stage."""
-        problem = sample.problem or self._unusable(sample)
-        if problem:
-            return self._unless_breached(Outcome.ERROR, f"{self.metric.name} can't be judged: {problem}")
-        canary, stable = sample.canary, sample.stable
-        if canary is None or (stable is None and self.control):
-            self.data.unread_s += sample.seconds
-            return self._unless_breached(Outcome.NO_DATA, self._unread(canary, stable))
-        self._count(canary, stable or Counts(), sample.seconds, judged=judged)
-        return self._decide(requests)
+    def enter_stage(self, weight: float) -> None:
+        """A stage begins. Who went on in spite of a proof has answered it: harm must then be proven anew."""
+        if self.proven:
+            self.test.forgive()
+            self.proven = False
+        self.test.enter_stage(weight)
+        self.view.enter_stage()
 
-    def state(self) -> dict[str, Any]:
-        """JSON-serialisable; `restore` reads it."""
-        return {"control": self.control, "min_requests": self.min_requests, "data": asdict(self.data)}
+    def look_back(self, sample: Sample) -> None:
+        """One scrape of stable's past."""
+        self.problem = sample.problem or _unusable(sample)
+        if self.problem or sample.stable is None:
+            return
+        self.history.look(sample)
+        self.test.scrape(sample.seconds, (sample.stable.total, sample.stable.bad), (0.0, 0.0, 0.0))
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
-        self.control, self.min_requests = state["control"], state["min_requests"]
-        data = dict(state["data"])
-        data |= {"proof": Tally(**data["proof"]), "harm": Tally(**data["harm"]), "alert": Alert(**data["alert"])}
-        data["recent"] = [(total, bad) for total, bad in data["recent"]]
-        self.data = StageData(**data)
+    def look(self, sample: Sample, *, judged: bool) -> None:
+        """One scrape."""
+        self.problem = sample.problem or _unusable(sample)
+        self.unread = ""
+        if self.problem:
+            return
+        if sample.canary is None or (sample.stable is None and self.test.control):
+            self.view.unread(sample.seconds)
+            self.unread = _missing(sample)
+        else:
+            self.view.look(sample)
+        warming = not judged and self.metric.kind == "latency"  # a cold start is slow, which is no fault
+        scrape = Tally()
+        scrape.add(None if warming else sample.canary, sample.stable, sample.seconds)
+        self._take(scrape, judged=judged)
 
-    def _unusable(self, sample: Sample) -> str:
-        sides = (side for side in (sample.canary, sample.stable) if side is not None)
-        return next((why for why in (unusable(side, gauge=False) for side in sides) if why), "")
+    def _take(self, scrape: Tally, *, judged: bool) -> None:
+        canary, stable = (scrape.n_c, scrape.x_c), (scrape.n_s, scrape.x_s)
+        usual = scrape.stable_share if scrape.n_s else self.test.usual
+        self.excess += scrape.x_c - usual * scrape.n_c
+        self.ratio.look(canary, stable, self.test.dispersion.phi)
+        self.test.scrape(scrape.seconds, stable, (*canary, scrape.high), judged=judged)
+        if not self.unread:
+            self.view.ring(self.lines, self._expected(), self.test.dispersion.phi)
 
-    def _count(self, canary: Counts, stable: Counts, seconds: float, *, judged: bool) -> None:
-        data = self.data
-        quiet = not canary.total and not stable.total
-        data.quiet = data.quiet + 1 if quiet else 0
-        data.unread_s = data.unread_s + seconds if quiet else 0.0
-        data.recent = [*data.recent, (stable.total, stable.bad)][-RECENT_LOOKS:]
-        data.canary_value, data.stable_value = canary.value, stable.value
-        if judged:
-            data.proof.add(canary, stable)
-        if judged or self.metric.kind != "latency":  # a cold start is slow; it has no more errors than any other start
-            data.harm.add(canary, stable)
-            data.alert.look(past=self._past() is not None, chance=self._chance())
+    def _expected(self) -> float:
+        """Stable's own rate in this stage; what it had before, or the plan says, while it has had no bad event."""
+        tally = self.view.tally
+        return tally.stable_share if tally.x_s else self.test.usual or self.test.limits.usual
 
-    def _past(self) -> float | None:
-        """The line (a share of bad events) that canary's observed share in this stage is past; None when inside."""
-        seen = self.data.harm
-        if not seen.n_c:
-            return None
-        against = self.lines.against_stable(seen.x_s / seen.n_s) if self.control and seen.n_s else None
-        crossed = [line for line in (self.lines.share, against) if line is not None and seen.x_c > line * seen.n_c]
-        return max(crossed, default=None)
-
-    def _chance(self) -> float:
-        """Likelihood of so many bad events at stable's own rate, or at the plan's baseline when stable shows none."""
-        seen = self.data.harm
-        usual = seen.x_s / seen.n_s if seen.x_s else self._baseline_share()
-        return upper_tail(seen.x_c, seen.n_c, usual)
-
-    def _baseline_share(self) -> float:
-        """The share of bad events to expect: the plan's for a rate; half the line where it states none."""
-        stated = self.metric.baseline
-        if stated is not None and self.metric.kind != "latency":
-            return 1 - stated if self.metric.kind == "good" else stated
-        return (self.lines.share or 0.01) / 2
-
-    def _breach(self) -> str:
-        """The sentence about the line that is breached, empty when none is."""
-        seen, lines = self.data.harm, self.lines
-        if lines.share is not None and upper_tail(seen.x_c, seen.n_c, lines.share) < PROVEN:
-            return f"{self._seen()} against {words.absolute_line(self.metric, lines.share)}: proven"
-        if self._relative_tail() < PROVEN:
-            stable = Counts(seen.n_s, seen.x_s)
-            return f"{self._seen()} against {words.relative_line(self.metric, stable)}: proven"
-        return ""
-
-    def _relative_tail(self) -> float:
-        """Likelihood of canary's share of all bad events at the relative line (conditional on their sum, so that what
-        hits both versions cancels): Binomial(x_c + x_s, R n_c / (R n_c + n_s)).
-        """
-        seen = self.data.harm
-        if not self.control or not seen.n_s or not seen.n_c:
-            return 1.0
-        if self.lines.ratio is not None:
-            weighted = self.lines.ratio * seen.n_c
-            return upper_tail(seen.x_c, seen.x_c + seen.x_s, weighted / (weighted + seen.n_s))
-        line = self.lines.against_stable(seen.x_s / seen.n_s)
-        return 1.0 if line is None else upper_tail(seen.x_c, seen.n_c, line)
-
-    def _stable_is_past(self) -> bool:
-        """Is stable past the absolute line, over this stage or just now? Then a breach is not the canary's own."""
-        line, seen = self.lines.share, self.data.harm
-        total, bad = (sum(side) for side in zip(*self.data.recent, strict=True)) if self.data.recent else (0.0, 0.0)
-        return line is not None and self.control and (bad > line * total or seen.x_s > line * seen.n_s)
-
-    def _unless_breached(self, outcome: Outcome, reason: str) -> Verdict:
-        """A breach already proven in this stage stays one when the source falls silent."""
-        breach = self._breach()
-        if breach and not self._stable_is_past():
-            return self._verdict(Outcome.FAIL, breach)
-        return self._verdict(outcome, reason)
-
-    def _decide(self, requests: float) -> Verdict:
-        breach = self._breach()
-        if breach and self._stable_is_past():
-            seen = self.data.harm
-            other = words.observed(self.metric, Counts(seen.n_s, seen.x_s)).removeprefix(self.metric.name + " ")
-            return self._verdict(Outcome.INCONCLUSIVE, f"{self._seen()}, stable {other}: incident on both versions")
-        if breach:
-            return self._verdict(Outcome.FAIL, breach)
-        if not self.data.proof.n_c or self.data.quiet >= QUIET_LOOKS:
-            return self._verdict(Outcome.NO_DATA, self._nothing())
-        return self._health(requests)
-
-    def _health(self, requests: float) -> Verdict:
-        if requests < self.min_requests:
-            asked = f"{words.count(requests)} of {words.count(self.min_requests)} requests"
-            return self._verdict(Outcome.INCONCLUSIVE, f"{asked}; {self._seen()}", requests / self.min_requests)
-        proof = self.data.proof
-        outside = self.lines.share is not None and proof.low > self.lines.share * proof.n_c
-        if self._past() is not None or outside:
-            return self._verdict(Outcome.INCONCLUSIVE, f"{self._seen()}: past its line, not yet proven", 1.0)
-        return self._verdict(Outcome.PASS, f"{self._seen()}: inside its lines", 1.0)
-
-    def _unread(self, canary: Counts | None, stable: Counts | None) -> str:
-        side = "either side" if canary is None and stable is None else "canary" if canary is None else "stable"
-        return f"no data of {self.metric.name} on {side} for {self.data.unread_s:.0f} s"
-
-    def _nothing(self) -> str:
-        if self.data.quiet:
-            return f"nothing to count for {self.metric.name} on either side for {self.data.unread_s:.0f} s"
-        return f"nothing to count for {self.metric.name} on canary in this stage yet"
-
-    def _seen(self) -> str:
-        return words.observed(self.metric, Counts(self.data.harm.n_c, self.data.harm.x_c))
-
-    def _verdict(self, outcome: Outcome, reason: str, needed: float = 0.0) -> Verdict:
-        data, seen = self.data, self.data.harm
+    def verdict(self, requests: float, least: float, *, proven_together: bool) -> Verdict:
+        """What all scrapes so far mean; `requests` of any kind the canary had in this stage, of `least` it needs."""
+        self.proven = self.proven or self._harm_is_proven(proven_together=proven_together)
+        outcome, reason, progress = self._decide(requests, least)
         return Verdict(
             self.metric.name,
             outcome,
             reason,
-            alert=data.alert.ringing or outcome is Outcome.FAIL,
-            canary=Counts(seen.n_c, seen.x_c, data.proof.low, data.canary_value),
-            stable=Counts(seen.n_s, seen.x_s, seen.x_s, data.stable_value),
-            needed=needed,
+            alert=self.view.alert.ringing or outcome is Outcome.FAIL,
+            canary=self.view.tally.canary(self.view.canary_value),
+            stable=self.view.tally.stable(self.view.stable_value),
+            needed=progress,
+            numbers=self._numbers(),
         )
+
+    def state(self) -> dict[str, Any]:
+        """JSON-serialisable; `restore` goes on from it."""
+        return keep(self) | {"test": self.test.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        rest = dict(state)
+        self.test.restore(rest.pop("test"))
+        restore(self, rest)
+
+    def _harm_is_proven(self, *, proven_together: bool) -> bool:
+        """Worse than stable beyond doubt and, where the plan has no relative line, also past the absolute one."""
+        if not self.metric.thresholds or not (proven_together or self.evidence >= self.test.wanted):
+            return False
+        if self.lines.ratio is not None or self.lines.kept is not None:
+            return True
+        line = self.lines.share
+        return line is not None and self.test.suspect_x > line * self.test.suspect_n
+
+    def _decide(self, requests: float, least: float) -> tuple[Outcome, str, float]:
+        budget = self.asked.max_bad
+        if self.proven:
+            return Outcome.FAIL, self._blame(), 0.0
+        if budget is not None and self.metric.kind in ("bad", "good") and self.excess >= budget:
+            more = f"{words.count(self.excess)} bad events more than stable would have had"
+            return Outcome.FAIL, f"{self.metric.name}: {more}, {words.count(budget)} are allowed: budget spent", 0.0
+        if self.problem:
+            return Outcome.ERROR, f"{self.metric.name} can't be judged: {self.problem}", 0.0
+        if self.unread:
+            return (
+                Outcome.NO_DATA,
+                f"no data of {self.metric.name} on {self.unread} for {self.view.unread_s:.0f} s",
+                0.0,
+            )
+        if self.test.control and self.view.incident_on_both(self.lines):
+            return Outcome.INCONCLUSIVE, self._incident(), 0.0
+        if not self.test.stage_n or self.view.quiet >= QUIET_LOOKS:
+            return Outcome.NO_DATA, self._nothing(), 0.0
+        return self._health(requests, least)
+
+    def _health(self, requests: float, least: float) -> tuple[Outcome, str, float]:
+        seen = words.observed(self.metric, self.view.tally.canary())
+        holds = self._holds(requests, least)
+        progress = min((share for share, _ in holds), default=1.0)
+        if self.view.alert.ringing:
+            ringing = f"{seen}, past its line and hardly chance, not yet proven: prepare to roll back"
+            return Outcome.INCONCLUSIVE, ringing, progress
+        if self.evidence >= SUSPICION:
+            doubt = f"hold: suspicion, evidence {self.evidence:.0f} where {self.test.wanted:.0f} proves harm; {seen}"
+            return Outcome.INCONCLUSIVE, doubt, progress
+        if holds:
+            return Outcome.INCONCLUSIVE, f"hold: {min(holds)[1]}; {seen}", progress
+        if not self.metric.thresholds:
+            return Outcome.PASS, f"{seen}: it has no line", 1.0
+        return Outcome.PASS, f"{seen}: proven inside its lines", 1.0
+
+    def _holds(self, requests: float, least: float) -> list[tuple[float, str]]:
+        """What is not shown yet: how far it is (0..1) and how to say so, with the time it takes at this rate."""
+        test, holds = self.test, []
+        if requests < least:
+            done = requests / least
+            asked = f"{words.count(requests)} of {words.count(least)} requests"
+            holds.append((done, asked + _about(done, test.stage_s)))
+        if self.lines.share is not None and test.line_progress() < 1:
+            done = test.line_progress()
+            line = words.absolute_line(self.metric, self.lines.share)
+            holds.append((done, f"{done:.0%} of the proof against {line}" + _about(done, test.stage_s)))
+        if test.ratio_progress() < 1:
+            done = test.ratio_progress()
+            line = words.relative_line(self.metric)
+            holds.append((done, f"{done:.0%} of the proof against {line}" + _about(done, test.release_s)))
+        return holds
+
+    def _blame(self) -> str:
+        """The sentence of a failure: what canary showed since something seemed wrong, the line, stable beside it."""
+        since = Counts(self.test.suspect_n, self.test.suspect_x)
+        seen = since if since.total else self.view.tally.canary()
+        share, line = seen.bad / seen.total if seen.total else 0.0, self.lines.share
+        past_absolute = line is not None and share > line
+        against = words.absolute_line(self.metric, line or 0.0) if past_absolute else words.relative_line(self.metric)
+        beside = f", stable {words.percent(self._expected())}" if self.test.control else ""
+        if beside and self.metric.kind == "good":
+            beside = f", stable {words.percent(1 - self._expected())}"
+        return f"{words.observed(self.metric, seen)} against {against}{beside}: proven"
+
+    def _incident(self) -> str:
+        tally = self.view.tally
+        beside = words.observed(self.metric, tally.stable()).removeprefix(self.metric.name + " ")
+        return f"{words.observed(self.metric, tally.canary())}, stable {beside}: incident on both versions"
+
+    def _nothing(self) -> str:
+        if self.view.quiet:
+            return f"nothing to count for {self.metric.name} on either side for {self.view.unread_s:.0f} s"
+        return f"nothing to count for {self.metric.name} on canary in this stage yet"
+
+    def _numbers(self) -> dict[str, float]:
+        """Evidence and what is needed, intervals that hold at every look, and what this traffic can show."""
+        tally, test = self.view.tally, self.test
+        phi = test.dispersion.phi
+        low, high = rate_interval(tally.n_c, tally.x_c, phi)
+        ratio_low, ratio_high = self.ratio.read()
+        shown = smallest_ratio_shown(self._expected(), tally.n_c, tally.n_s, 1 / test.wanted, phi)
+        numbers = {
+            "evidence": test.evidence,
+            "evidence_needed": test.wanted,
+            "line_progress": min(1.0, test.line_progress()),
+            "ratio_progress": min(1.0, test.ratio_progress()),
+            "canary_share": tally.canary_share,
+            "canary_share_low": low,
+            "canary_share_high": high,
+            "stable_share": tally.stable_share,
+            "ratio_low": ratio_low,
+            "ratio_high": ratio_high,
+            "phi": phi,
+            "smallest_ratio_shown": shown,
+            "excess_bad": self.excess,
+        }
+        return {name: number for name, number in numbers.items() if isfinite(number)}
+
+
+def _about(done: float, elapsed: float) -> str:
+    """The time until it is done when it goes on as so far; nothing is said on less than 5%."""
+    if done < 0.05 or elapsed <= 0:
+        return ""
+    return f", about {words.duration(elapsed * (1 - done) / done)} at this rate"
+
+
+def _missing(sample: Sample) -> str:
+    if sample.canary is None and sample.stable is None:
+        return "either side"
+    return "canary" if sample.canary is None else "stable"
+
+
+def _unusable(sample: Sample) -> str:
+    sides = (side for side in (sample.canary, sample.stable) if side is not None)
+    return next((why for why in (unusable(side, gauge=False) for side in sides) if why), "")
+
+
+def _limits(metric: Metric, lines: Lines, asked: Asked) -> Limits:
+    usual = _usual_share(metric, lines)
+    ratio = lines.ratio
+    if lines.kept is not None:
+        against = lines.against_stable(max(usual, (1 - lines.kept) / 20)) or 0.0
+        ratio = against / max(usual, (1 - lines.kept) / 20)
+    return Limits(lines.share, ratio and max(LEAST_RATIO, min(ratio, 1000.0)), asked.alpha, asked.beta, usual)
+
+
+def _usual_share(metric: Metric, lines: Lines) -> float:
+    """The share of bad events to expect: the plan's baseline for a rate; half the line where it states none."""
+    if metric.baseline is not None and metric.kind != "latency":
+        return 1 - metric.baseline if metric.kind == "good" else metric.baseline
+    return (lines.share if lines.share is not None else 0.01) / 2

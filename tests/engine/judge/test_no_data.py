@@ -26,7 +26,7 @@ def test_a_metric_that_is_not_in_the_answer_has_no_data() -> None:
 
 def test_one_side_unread_is_no_data_even_after_a_pass() -> None:
     judge = judge_of(ERRORS)
-    assert last(judge, counted("errors", (5000, 5), (5000, 5))).outcome is Outcome.PASS
+    assert last(judge, counted("errors", (5000, 5), (5000, 5)), looks=3).outcome is Outcome.PASS
     assert last(judge, counted("errors", (5000, 5), None)).reason == "no data of errors on stable for 5 s"
     assert last(judge, counted("errors", None, (5000, 5))).reason == "no data of errors on canary for 10 s"
 
@@ -39,7 +39,7 @@ def test_traffic_that_ends_on_both_sides_stops_passing() -> None:
 
 def test_a_breach_stays_one_when_the_source_falls_silent() -> None:
     judge = judge_of(ERRORS)
-    last(judge, counted("errors", (600, 60), (12000, 12)))
+    last(judge, counted("errors", (600, 60), (12000, 12)), looks=3)
     assert last(judge, counted("errors", None, None)).outcome is Outcome.FAIL
 
 

@@ -5,72 +5,104 @@ import pytest
 from engine.judge import Counts, Metric, Outcome, Sample, Threshold
 from tests.engine.judge.builders import CHECKOUT, ERRORS, ERRORS_2X, P95, POOL, counted, judge_of, last, read
 
+HEALTHY = counted("errors", canary=(500, 0), stable=(9500, 9))
+BROKEN = counted("errors", canary=(500, 25), stable=(9500, 9))
 
-def test_a_breach_is_proven_by_counts_and_said_with_them() -> None:
-    verdict = last(judge_of(ERRORS), counted("errors", canary=(634, 31), stable=(12000, 12)))
+
+def test_a_failure_says_what_was_seen_against_which_line() -> None:
+    verdict = last(judge_of(ERRORS), BROKEN, looks=3)
     assert verdict.outcome is Outcome.FAIL
-    assert verdict.reason == "errors 4.89% (31 of 634) against a line of 2%: proven"
+    assert verdict.reason == "errors 5% (75 of 1,500) against a line of 2%, stable 0.0947%: proven"
     assert verdict.alert
+    assert verdict.numbers["evidence"] >= verdict.numbers["evidence_needed"] == pytest.approx(100)
 
 
-def test_one_error_among_few_requests_is_no_breach_however_high_the_rate() -> None:
-    verdict = last(judge_of(ERRORS), counted("errors", canary=(10, 1), stable=(190, 0)))
+def test_no_single_scrape_fails_a_release() -> None:
+    verdict = last(judge_of(ERRORS), counted("errors", canary=(500, 500), stable=(9500, 9)))
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "not yet proven" in verdict.reason
+    assert verdict.alert
+    assert "prepare to roll back" in verdict.reason
 
 
-def test_a_healthy_canary_passes_only_with_its_requests() -> None:
-    judge = judge_of(ERRORS, min_requests=1000)
-    few = last(judge, counted("errors", canary=(212, 0), stable=(4000, 4)))
+def test_worse_than_stable_but_inside_the_only_line_is_no_failure() -> None:
+    verdict = last(judge_of(ERRORS), counted("errors", canary=(1000, 12), stable=(19000, 19)), looks=40)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason.startswith("hold: suspicion")
+
+
+def test_a_healthy_canary_passes_only_with_its_requests_and_its_proof() -> None:
+    judge = judge_of(ERRORS_2X, min_requests=1000)
+    few = last(judge, counted("errors", canary=(53, 0), stable=(1000, 1)), looks=4)
     assert few.outcome is Outcome.INCONCLUSIVE
-    assert few.reason.startswith("212 of 1,000 requests")
+    assert few.reason.startswith("hold: 14% of the proof against a line of 0.5%")
+    judge = judge_of(ERRORS, min_requests=1000)
+    few = last(judge, counted("errors", canary=(53, 0), stable=(1000, 1)), looks=4)
+    assert few.reason == "hold: 212 of 1,000 requests, about 74 s at this rate; errors 0% (0 of 212)"
     assert few.needed == pytest.approx(0.212)
-    assert last(judge, counted("errors", canary=(800, 1), stable=(4000, 4))).outcome is Outcome.PASS
+    passed = last(judge, HEALTHY, looks=4)
+    assert passed.outcome is Outcome.PASS
+    assert passed.reason == "errors 0% (0 of 2,212): proven inside its lines"
 
 
-def test_a_relative_line_is_proven_against_stable_at_the_same_time() -> None:
-    verdict = last(judge_of(ERRORS_2X), counted("errors", canary=(20000, 90), stable=(380000, 380)))
-    assert verdict.outcome is Outcome.FAIL
-    assert "2x stable" in verdict.reason
-    both_up = last(judge_of(ERRORS_2X), counted("errors", canary=(20000, 90), stable=(380000, 1600)))
-    assert both_up.outcome is Outcome.PASS
-
-
-def test_without_a_control_only_absolute_lines_count() -> None:
-    judge = judge_of(ERRORS_2X, weight=100)
-    assert last(judge, counted("errors", canary=(20000, 90), stable=None), weight=100).outcome is Outcome.PASS
-    assert last(judge, counted("errors", canary=(20000, 900), stable=None), weight=100).outcome is Outcome.FAIL
-
-
-def test_an_incident_on_both_versions_blames_nobody() -> None:
-    verdict = last(judge_of(ERRORS), counted("errors", canary=(1000, 60), stable=(19000, 1140)))
-    assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "incident on both versions" in verdict.reason
-
-
-def test_a_new_stage_counts_anew() -> None:
-    judge = judge_of(ERRORS)
-    last(judge, counted("errors", canary=(634, 31), stable=(12000, 12)))
+def test_from_a_quarter_of_traffic_on_the_relative_line_must_be_proven_too() -> None:
+    judge = judge_of(ERRORS_2X)
+    assert last(judge, HEALTHY, looks=6).outcome is Outcome.PASS
     judge.enter_stage(1, 25, None)
-    assert last(judge, counted("errors", canary=(3000, 3), stable=(9000, 9)), weight=25).outcome is Outcome.PASS
+    held = last(judge, counted("errors", canary=(2500, 2), stable=(7500, 8)), looks=2, weight=25)
+    assert held.outcome is Outcome.INCONCLUSIVE
+    assert "of the proof against a line of 2x stable" in held.reason
+    last(judge, counted("errors", canary=(2500, 2), stable=(7500, 8)), looks=20, weight=25)
+    judge.enter_stage(2, 100, None)
+    alone = last(judge, counted("errors", canary=(9000, 9), stable=None), looks=3, weight=100)
+    assert alone.outcome is Outcome.PASS
+
+
+def test_twice_the_errors_of_stable_fail_below_the_absolute_line() -> None:
+    verdict = last(judge_of(ERRORS_2X), counted("errors", canary=(10000, 30), stable=(190000, 190)), looks=6)
+    assert verdict.outcome is Outcome.FAIL
+    assert "against a line of 2x stable, stable 0.1%: proven" in verdict.reason
+
+
+def test_an_incident_on_both_versions_blames_nobody_and_passes_nothing() -> None:
+    both = counted("errors", canary=(1000, 60), stable=(19000, 1140))
+    verdict = last(judge_of(ERRORS), both, looks=30)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reason.endswith(": incident on both versions")
+    assert not verdict.alert
+
+
+def test_a_canary_far_worse_in_an_incident_of_both_is_blamed_all_the_same() -> None:
+    both = counted("errors", canary=(1000, 600), stable=(19000, 1140))
+    assert last(judge_of(ERRORS), both, looks=20).outcome is Outcome.FAIL
+
+
+def test_a_late_fault_is_found_within_half_a_minute() -> None:
+    judge = judge_of(ERRORS)
+    last(judge, HEALTHY, looks=90)
+    verdict = last(judge, BROKEN, looks=6)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reason.startswith("errors 5%")
 
 
 def test_successes_are_judged_by_their_failures() -> None:
-    verdict = last(judge_of(CHECKOUT), counted("checkout", canary=(634, 75), stable=(12000, 240)))
+    verdict = last(judge_of(CHECKOUT), counted("checkout", canary=(634, 75), stable=(12000, 240)), looks=3)
     assert verdict.outcome is Outcome.FAIL
-    assert verdict.reason == "checkout 88.2% (75 of 634 failed) against a line of 96%: proven"
+    assert verdict.reason == "checkout 88.2% (225 of 1,902 failed) against a line of 96%, stable 98%: proven"
 
 
 def test_a_success_line_relative_to_stable() -> None:
-    metric = Metric("checkout", "good", (Threshold(0.98, relative=True, above=False),))
-    assert last(judge_of(metric), counted("checkout", (2000, 120), (30000, 600))).outcome is Outcome.FAIL
-    assert last(judge_of(metric), counted("checkout", (2000, 50), (30000, 600))).outcome is Outcome.PASS
+    metric = Metric("checkout", "good", (Threshold(0.98, relative=True, above=False),), baseline=0.98)
+    assert last(judge_of(metric), counted("checkout", (2000, 120), (30000, 600)), looks=5).outcome is Outcome.FAIL
+    assert (
+        last(judge_of(metric, weight=50), counted("checkout", (2000, 41), (2000, 40)), looks=9).outcome is Outcome.PASS
+    )
 
 
 def test_a_quantile_is_a_share_of_slow_requests() -> None:
-    verdict = last(judge_of(P95), counted("latency_p95", canary=(634, 90), stable=(12000, 320)))
+    verdict = last(judge_of(P95), counted("latency_p95", canary=(634, 90), stable=(12000, 320)), looks=3)
     assert verdict.outcome is Outcome.FAIL
-    assert verdict.reason == "latency_p95 14.2% slower than 250 ms (90 of 634) against at most 5% allowed: proven"
+    seen = "latency_p95 14.2% slower than 250 ms (270 of 1,902)"
+    assert verdict.reason == f"{seen} against at most 5% allowed, stable 2.67%: proven"
 
 
 def test_a_relative_latency_line_moves_the_cut_not_the_share() -> None:
@@ -81,43 +113,52 @@ def test_a_relative_latency_line_moves_the_cut_not_the_share() -> None:
 
 
 def test_health_needs_the_upper_estimate_of_a_histogram() -> None:
-    canary = Counts(total=2000, bad=60, bad_low=140)
-    sample = Sample("latency_p95", 5.0, Counts(total=38000, bad=900, bad_low=900), canary)
-    assert last(judge_of(P95), sample).outcome is Outcome.INCONCLUSIVE
+    canary = Counts(total=2000, bad=30, bad_low=140)
+    sample = Sample("latency_p95", 5.0, Counts(total=38000, bad=600, bad_low=600), canary)
+    assert last(judge_of(P95), sample, looks=20).outcome is Outcome.INCONCLUSIVE
+    sharp = Sample("latency_p95", 5.0, Counts(total=38000, bad=600, bad_low=600), Counts(2000, 30, 30))
+    assert last(judge_of(P95), sharp, looks=20).outcome is Outcome.PASS
 
 
-def test_a_gauge_fails_after_three_readings_in_a_row() -> None:
+def test_a_gauge_that_stays_past_its_line_fails_and_a_spike_does_not() -> None:
     judge = judge_of(POOL)
-    assert last(judge, read("pool", 95, 50), looks=2).outcome is Outcome.INCONCLUSIVE
-    assert last(judge, read("pool", 60, 50)).outcome is Outcome.INCONCLUSIVE
-    assert last(judge, read("pool", 95, 50), looks=2).outcome is Outcome.INCONCLUSIVE
-    verdict = last(judge, read("pool", 95, 50))
+    spike = last(judge, read("pool", 95, 50), looks=6)
+    assert spike.outcome is Outcome.INCONCLUSIVE
+    assert spike.reason == "hold: pool 95 against a line of 80, past it for 30 s, not yet proven"
+    assert spike.alert
+    assert last(judge, read("pool", 60, 50), looks=6).outcome is Outcome.PASS
+    verdict = last(judge, read("pool", 95, 50), looks=24)
     assert verdict.outcome is Outcome.FAIL
-    assert verdict.reason == "pool 95 against a line of 80: past it for 3 readings in a row"
-    assert last(judge, read("pool", 60, 50), looks=3).outcome is Outcome.PASS
+    assert verdict.reason == "pool 95 against a line of 80: past it for 120 s: proven"
 
 
 def test_a_gauge_past_its_line_on_both_sides_is_an_incident_on_both() -> None:
-    verdict = last(judge_of(POOL), read("pool", 95, 92), looks=5)
+    verdict = last(judge_of(POOL), read("pool", 95, 92), looks=50)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "incident on both versions" in verdict.reason
 
 
+def test_a_gauge_relative_to_stable() -> None:
+    metric = Metric("cpu", "gauge", (Threshold(1.5, relative=True),), baseline=0.4)
+    assert last(judge_of(metric), read("cpu", 0.9, 0.4), looks=30).outcome is Outcome.FAIL
+    assert last(judge_of(metric), read("cpu", 0.9, 0.7), looks=30).outcome is Outcome.PASS
+
+
 @pytest.mark.parametrize("reading", [float("nan"), float("inf")])
 def test_a_gauge_that_is_no_number_is_an_error(reading: float) -> None:
-    assert last(judge_of(POOL), read("pool", reading, 50), looks=5).outcome is Outcome.ERROR
+    assert last(judge_of(POOL), read("pool", reading, 50), looks=9).outcome is Outcome.ERROR
 
 
 @pytest.mark.parametrize("canary", [(float("nan"), 0), (100, float("nan")), (-5, 0), (10, 11), (float("inf"), 0)])
-def test_counts_that_cannot_be_are_an_error(canary: tuple[float, float]) -> None:
+def test_counts_that_cannot_be_are_an_error_and_leave_no_trace(canary: tuple[float, float]) -> None:
     judge = judge_of(ERRORS)
     assert last(judge, counted("errors", canary=canary, stable=(1000, 1))).outcome is Outcome.ERROR
-    assert last(judge, counted("errors", canary=(1000, 1), stable=(1000, 1))).outcome is Outcome.PASS
+    assert last(judge, HEALTHY, looks=3).outcome is Outcome.PASS
 
 
 def test_what_the_source_warns_of_is_never_a_pass() -> None:
     judge = judge_of(ERRORS)
-    last(judge, counted("errors", canary=(5000, 0), stable=(5000, 5)))
+    last(judge, HEALTHY, looks=5)
     sample = Sample("errors", 5.0, Counts(total=100), Counts(total=100), problem="two series for one version")
     verdict = last(judge, sample)
     assert verdict.outcome is Outcome.ERROR
@@ -126,24 +167,38 @@ def test_what_the_source_warns_of_is_never_a_pass() -> None:
 
 def test_data_of_the_warmup_prove_no_health_but_harm() -> None:
     judge = judge_of(ERRORS)
-    healthy = counted("errors", canary=(5000, 5), stable=(5000, 5))
-    assert last(judge, healthy, judged=False).outcome is Outcome.NO_DATA
-    broken = counted("errors", canary=(500, 500), stable=(5000, 5))
-    assert last(judge, broken, judged=False).outcome is Outcome.FAIL
+    assert last(judge, HEALTHY, looks=20, judged=False).outcome is Outcome.NO_DATA
+    assert last(judge, BROKEN, looks=4, judged=False).outcome is Outcome.FAIL
 
 
 def test_a_slow_start_is_no_harm() -> None:
     judge = judge_of(P95)
     cold = counted("latency_p95", canary=(500, 400), stable=(5000, 100))
-    assert last(judge, cold, judged=False).outcome is Outcome.NO_DATA
+    assert last(judge, cold, looks=20, judged=False).outcome is Outcome.NO_DATA
     warm = counted("latency_p95", canary=(500, 10), stable=(5000, 100))
-    assert last(judge, warm).outcome is Outcome.PASS
+    assert last(judge, warm, looks=5).outcome is Outcome.PASS
 
 
-def test_the_alert_needs_more_than_a_value_past_its_line_and_rings_once() -> None:
+def test_the_alert_rings_once_in_a_stage_and_clears_by_itself() -> None:
     judge = judge_of(ERRORS)
     assert not last(judge, counted("errors", canary=(40, 1), stable=(800, 1))).alert
-    assert last(judge, counted("errors", canary=(100, 6), stable=(2000, 2))).alert
+    assert last(judge, counted("errors", canary=(200, 9), stable=(4000, 4))).alert
     assert last(judge, counted("errors", canary=(800, 0), stable=(8000, 8)), looks=2).alert
-    assert not last(judge, counted("errors", canary=(800, 0), stable=(8000, 8))).alert
-    assert not last(judge, counted("errors", canary=(1300, 60), stable=(8000, 8))).alert
+    assert not last(judge, counted("errors", canary=(800, 0), stable=(8000, 8)), looks=8).alert
+    assert not last(judge, counted("errors", canary=(200, 9), stable=(4000, 4))).alert
+
+
+def test_a_metric_without_a_line_is_shown_and_judged_by_nothing() -> None:
+    metric = Metric("login", "bad", (), weight="informational")
+    verdict = last(judge_of(metric), counted("login", canary=(500, 400), stable=(9500, 9)), looks=20)
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.reason.endswith("it has no line")
+
+
+def test_a_verdict_carries_the_numbers_behind_it() -> None:
+    numbers = last(judge_of(ERRORS_2X), HEALTHY, looks=20).numbers
+    assert numbers["canary_share_low"] <= numbers["canary_share"] <= numbers["canary_share_high"] < 0.005
+    assert numbers["ratio_low"] < 1 < numbers["ratio_high"]
+    assert numbers["smallest_ratio_shown"] > 2
+    assert numbers["phi"] >= 1
+    assert numbers["evidence"] < 1
