@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.checklist import checks_behind
 from engine.events import CheckOutcome, Step
 from engine.state import FORWARD, GOING_BACK, CheckState, Phase, State, worst
 
@@ -103,7 +104,7 @@ def _stage(state: State) -> list[str]:
 def _checks(state: State, listed: str, *, settled: bool = False) -> list[str]:
     """What the checks of one list say against going on. `settled`: a waived item's check does not count."""
     waived = {
-        item.item.proof.removeprefix("check:") for item in state.items.values() if settled and item.mark == "waived"
+        name for item in state.items.values() if settled and item.mark == "waived" for name in checks_behind(item.item)
     }
     return [_check(check) for check in state.checks_of(listed) if check.outcome is not CheckOutcome.PASS
             and check.name not in waived]  # fmt: skip
