@@ -23,7 +23,8 @@ controller records the events first and then does what the intents among them sa
     stage: gate      advance, nothing in the way           the next stage, or finishing after the last
     any stage        advance with override and reason      the next stage, proof or not; never over a weight unread
     finishing        post checks say yes                   promoted; the old side is kept for keep_old
-    promoted         keep_old is over                      the old side is no way back any more
+    promoted         keep_old is over, or the next release
+                     begins on this target                 the old side is no way back any more
     forward states   a metric fails                        rolls back, or holds, or asks and rolls back unanswered
                      nothing can be read for blind.after   holds, or rolls back
                      another version runs                  weight to 0, all proof void, preflight, held
@@ -151,6 +152,13 @@ class Clock(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SupersedeOld(Input):
+    """Release `by` began on the same target: the old side that this one kept serves another purpose now."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSlow(Input):
     """The journal did not take a record in time; the engine went ahead."""
 
@@ -219,6 +227,11 @@ def _list(name: str) -> CheckList:
 
 def _journal_slow(turn: _Turn, given: JournalSlow) -> None:
     turn.say(ev.JournalLate(at=turn.at, reason=given.reason))
+
+
+def _supersede_old(turn: _Turn, given: SupersedeOld) -> None:
+    if turn.state.keep_until is not None:
+        turn.say(ev.OldSideReleased(at=turn.at, reason=f"{given.by} began on the same target"))
 
 
 def _answered(turn: _Turn, given: Answered) -> None:
@@ -685,6 +698,7 @@ _HANDLERS: dict[type[Input], Callable[[_Turn, Any], None]] = {
     Checked: _checked,
     Clock: _clock,
     JournalSlow: _journal_slow,
+    SupersedeOld: _supersede_old,
 }
 
 _ORDERS: dict[str, Callable[[_Turn, Order], None]] = {
