@@ -55,7 +55,7 @@ class Plan(PlanPart):
     )
     until: Literal["both", "either"] = Field(
         default="both",
-        description="`both`: a stage holds for its bake and `min_requests`; `either`: for the first of them, at least 2m.",
+        description="`both`: a stage holds for its bake and `min_requests`; `either`: for the first, 2m at least.",
     )
     advance: Literal["manual", "auto"] = Field(
         default="manual", description="Who goes on when a stage is ready: an operator, or the engine."
@@ -86,8 +86,8 @@ class Plan(PlanPart):
         return self
 
     def stage_rules(self) -> tuple[StageRule, ...]:
-        """The stages as the state machine knows them."""
-        return tuple(StageRule(s.weight, s.warmup, s.bake, s.min_requests) for s in self.stages)
+        """The stages as the state machine knows them: warmup first, then what is judged of the bake."""
+        return tuple(StageRule(s.weight, s.warmup, s.bake - s.warmup, s.min_requests) for s in self.stages)
 
     def judge_metrics(self) -> tuple[Metric, ...]:
         """The metrics as the judge knows them, in the plan's order."""

@@ -112,7 +112,7 @@ Number = Annotated[
 Switch = Annotated[bool, Strict()]
 Text = Annotated[str, Strict()]
 
-Line = Annotated[Text, Field(max_length=300), AfterValidator(_line)]
+Line = Annotated[Text, Field(min_length=1, max_length=300), AfterValidator(_line)]
 """One line of text that a terminal can show."""
 
 Url = Annotated[Text, Field(max_length=2000, json_schema_extra={"format": "uri"}), AfterValidator(_url)]

@@ -28,7 +28,8 @@ from engine.units import UNITS, NotUnderstoodError, parse_threshold, show_thresh
 OnFail = Literal["rollback", "hold", "ask"]
 
 ALERT_MEANS: Final = (
-    "The line that must not be crossed, or a list of them; `baseline` in a line is what stable shows at the same time."
+    "The line that must not be crossed, or a list of them; required unless the metric is informational. "
+    "`baseline` in a line is what stable shows at the same time."
 )
 BASELINE_MEANS: Final = "What is usual: an expectation to read beside the numbers, not a comparison."
 QUANTILE_BASELINE_MEANS: Final = (
@@ -133,7 +134,9 @@ class Latency(MetricForm):
     kind = "latency"
     selectors = ("histogram",)
 
-    histogram: SelectorField = Field(description="The histogram's own name, without `_bucket`.")
+    histogram: SelectorField = Field(
+        description="The histogram's own name, without `_bucket`.", examples=["http_request_duration_seconds"]
+    )
     quantile: Annotated[Number, Field(gt=0, lt=1)] = Field(description="Which quantile, such as 0.95.")
     baseline: Duration | None = Field(default=None, description=QUANTILE_BASELINE_MEANS)
     alert: Annotated[tuple[Threshold, ...], LinesOf("latency")] = Field(default=(), description=ALERT_MEANS)
@@ -161,7 +164,7 @@ class Gauge(MetricForm):
     kind = "gauge"
     selectors = ("gauge",)
 
-    gauge: SelectorField = Field(description="The series to read.")
+    gauge: SelectorField = Field(description="The series to read.", examples=["db_pool_in_use"])
     limit: Reading | None = Field(default=None, description="The most there can be, shown beside the reading.")
     baseline: Reading | None = Field(default=None, description=BASELINE_MEANS)
     alert: Annotated[tuple[Threshold, ...], LinesOf("gauge")] = Field(default=(), description=ALERT_MEANS)

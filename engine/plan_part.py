@@ -10,8 +10,17 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ModelWrapValidatorHandler,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from engine.problem import nearest, printable
 from engine.units import NotUnderstoodError
@@ -102,6 +111,21 @@ class PlanPart(BaseModel):
         except ValidationError as error:
             found = error.errors(include_url=False)
         raise ValidationError.from_exception_data(cls.__name__, [_again(each, cls) for each in found if _tells(each)])
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Defaults as people write them (`2m`, not 120.0), and no titles that repeat the key."""
+        schema = handler(core)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, about in cls.model_fields.items():
+            described = properties.get(name, {})
+            described.pop("title", None)
+            if described.get("default") is not None:
+                written = TypeAdapter(about.rebuild_annotation()).dump_python(about.default, mode="json")
+                described["default"] = written
+            else:
+                described.pop("default", None)
+        return schema
 
 
 def _tells(details: ErrorDetails) -> bool:
