@@ -97,8 +97,8 @@ def checks_behind(item: Item) -> frozenset[str]:
 def proofs(before: State, event: ev.Event, after: State) -> Iterator[ev.Event]:
     """The ticks that follow from one event, each with its evidence in words."""
     for item in after.items.values():
-        if item.settled or not item.item.proof:
-            continue
+        if item.settled or item.who or not item.item.proof:
+            continue  # what a person unticked, a person ticks again
         evidence = _evidence(item, before, event, after)
         if evidence:
             yield ev.ItemTicked(at=event.at, item=item.item.id, who=ENGINE, evidence=evidence)
@@ -124,9 +124,10 @@ def _evidence(item: ItemState, before: State, event: ev.Event, after: State) -> 
 
 def _checks_evidence(item: Item, event: ev.CheckFinished, state: State) -> str:
     names = checks_behind(item)
-    found = [check for name, check in state.checks.items() if name in names]
-    passed = len(found) == len(names) and all(check.outcome is CheckOutcome.PASS for check in found)
-    return "; ".join(check.summary for check in found) if event.name in names and passed else ""
+    passed = [c for c in state.checks.values() if c.name in names and c.outcome is CheckOutcome.PASS]
+    if event.name not in names or names != {check.name for check in passed}:
+        return ""
+    return "; ".join(check.summary for check in passed)
 
 
 def _stage_left(before: State, event: ev.Event) -> int | None:
@@ -138,6 +139,8 @@ def _stage_left(before: State, event: ev.Event) -> int | None:
 
 def _answers(state: State) -> str:
     watched = [metric for metric in state.rules.metrics if metric.judged]
+    if not watched:
+        return ""
     for metric in watched:
         sample = state.samples.get(metric.name)
         if sample is None or sample.problem or sample.stable is None or sample.stable.value is None:
@@ -153,7 +156,8 @@ def _stage_evidence(state: State) -> str:
 
 def _metric_evidence(state: State, names: list[str]) -> str:
     verdicts = [state.verdicts[name] for name in names if name in state.verdicts]
-    healthy = len(verdicts) == len(names) and all(verdict.outcome is Outcome.PASS for verdict in verdicts)
+    quiet = not any(name in state.alerts for name in names)
+    healthy = quiet and len(verdicts) == len(names) and all(verdict.outcome is Outcome.PASS for verdict in verdicts)
     return "; ".join(verdict.reason for verdict in verdicts) if healthy else ""
 
 
