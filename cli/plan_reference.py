@@ -19,8 +19,8 @@ the schema: `laneshift schema --markdown > docs/plan.md`. `laneshift lint PLAN` 
 happen, and what is unwise; `laneshift schema` prints the JSON Schema, so that an editor completes and checks plans.
 
 Times, percentages and sizes are written with their units: `90s`, `1h30m`, `250ms`, `0.1%`, `2GiB`. Unknown keys, keys
-that stand twice, and literal secrets are errors; a secret is written `${env:NAME}` or `${file:PATH}`. Text is UTF-8, and
-scalars are YAML 1.2: `on` and `yes` are text. Merge keys (`<<`) and tags (`!!`) are not accepted.
+that stand twice, and literal secrets are errors; a secret is written `${env:NAME}` or `${file:PATH}`. Text is UTF-8;
+scalars are YAML 1.2, where `on` and `yes` are text. Merge keys (`<<`) and tags (`!!`) are not accepted.
 
 A series is written as in Prometheus: `name{label="value",other=~"5.."}`. `$version` stands for the version of the side
 that is read, so a judged metric needs it in a label; a name alone means `name{version="$version"}`. Counters and

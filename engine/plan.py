@@ -20,7 +20,7 @@ from engine.events import StageRule
 from engine.judge.metric import Metric
 from engine.plan_choice import RouterChoice, SourceChoice
 from engine.plan_faults import problems_of
-from engine.plan_fields import Duration, MetricName, Name
+from engine.plan_fields import METRIC_PATTERN, Duration, MetricName, Name
 from engine.plan_items import item_faults
 from engine.plan_metrics import AnyMetric, OnFail
 from engine.plan_part import PlanPart, fault, raise_faults
@@ -69,7 +69,8 @@ class Plan(PlanPart):
     )
     wait_for_canary: Duration = Field(default=600.0, description="How long the start waits for the canary to be there.")
     metrics: Annotated[dict[MetricName, AnyMetric], Field(max_length=100), WrapValidator(_some_judged)] = Field(
-        description="What is watched, by name."
+        description="What is watched, by name; one or more must be judged.",
+        json_schema_extra={"propertyNames": {"pattern": METRIC_PATTERN}, "minProperties": 1},
     )
     on_fail: OnFail = Field(
         default="rollback", description="What a failing verdict does; `ask` rolls back when unanswered for 2m."

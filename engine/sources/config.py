@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,12 @@ from engine.units import show_duration
 
 SHORTEST_INTERVAL_S = 1.0
 LONGEST_INTERVAL_S = 60.0
+LONGEST_DEFAULT_TIMEOUT_S = 2.0
+
+
+def _default_timeout(source: dict[str, Any]) -> float:
+    interval: float = source["interval"]
+    return min(LONGEST_DEFAULT_TIMEOUT_S, interval / 2)
 
 
 class ScrapeConfig(PlanPart):
@@ -19,7 +25,10 @@ class ScrapeConfig(PlanPart):
 
     urls: tuple[Url, ...] = Field(min_length=1, max_length=200, description="Endpoints that serve metrics as text.")
     interval: Duration = Field(default=5.0, description="Time between two scrapes, 1s to 60s.")
-    timeout: Duration = Field(default=2.0, description="How long one answer may take; shorter than the interval.")
+    timeout: Duration = Field(
+        default_factory=_default_timeout,
+        description="How long one answer may take, less than the interval; 2s by default, half the interval below 4s.",
+    )
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
