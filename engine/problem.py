@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+MOST_SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,9 @@ class PlanError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems), key=lambda problem: (problem.line, problem.column, problem.key)))
-        super().__init__("\n".join(map(str, self.problems)))
+        more = len(self.problems) - MOST_SHOWN
+        rest = [f"{self.problems[0].file}: and {more:,} more"] if more > 0 else []
+        super().__init__("\n".join([*map(str, self.problems[:MOST_SHOWN]), *rest]))
 
 
 def printable(text: str, longest: int = 60) -> str:

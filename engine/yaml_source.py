@@ -115,7 +115,8 @@ def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         mark = error.problem_mark
         context = f" {error.context}" if error.context else ""
-        found = hide(printable(f"{error.problem}{context}", 120)).removeprefix("found ")
+        said = hide(printable(f"{error.problem}{context}", 120))
+        found = said.removeprefix("found ") if said.startswith("found ") else f"a fault: {said}"
         hint = "a text that holds `: ` or ` #`, or begins with one of @ ` % & * ! | > { [, stands in quotes"
         return Problem(file, mark.line + 1, mark.column + 1, "", found, allowed, hint)
     return Problem(file, 0, 0, "", "something else", allowed)

@@ -352,6 +352,14 @@ def test_all_faults_of_a_file_are_said_at_once_in_the_order_of_its_lines():
     assert "hunter2" not in str(found)
 
 
+def test_of_very_many_faults_the_first_hundred_are_shown():
+    with pytest.raises(PlanError) as error:
+        plan(LEAST + "".join(f"k{number}: 1\n" for number in range(150)))
+    assert len(error.value.problems) == 150
+    shown = str(error.value).splitlines()
+    assert (len(shown), shown[-1]) == (101, "plan.yaml: and 50 more")
+
+
 def test_a_secret_in_a_known_place_is_not_repeated_by_any_fault():
     found = faults(LEAST.replace("checkout", "ghp_abcdef123456") + "version: {canary: 'Bearer abcdef123456'}\n")
     assert "abcdef123456" not in str(found)

@@ -64,7 +64,7 @@ def test_scalars_are_what_they_look_like(written, value):
         (b"hello", "plan.yaml:1:1: found hello, allowed: a mapping"),
         (b"a: b\nc: \xff\n", "plan.yaml:2:4: found the byte 0xff, allowed: text in UTF-8"),
         ("é: 1\nö: \x07".encode(), "plan.yaml:2:4: found the character U+0007"),
-        (b"a: b: c", "plan.yaml:1:5: found mapping values"),
+        (b"a: b: c", "plan.yaml:1:5: found a fault: mapping values"),
         (b"a: 'b", "plan.yaml:1:6: found unexpected end of stream"),
         (b"a: [1\n", "plan.yaml:2:1: found"),
         (b"a: 1\n---\nb: 2\n", "plan.yaml:2:1: found a second document, allowed: one plan in a file"),

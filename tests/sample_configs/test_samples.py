@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 import sample_configs
 from engine.judge.metric import Threshold
 from engine.plan import Plan, read_plan
+from sandbox.metrics import GatewayMetrics, ShopMetrics
 
 BELOW = {"relative": False, "above": False}
 
@@ -74,3 +76,28 @@ def test_requests_are_counted_at_the_gateway_alone(name):
         labels = {"version": "v1", "code": "500", "instance": gateway.removeprefix("http://").removesuffix("/metrics")}
         assert selector.matches("http_requests_total", labels, "v1")
         assert not selector.matches("http_requests_total", labels | {"instance": "127.0.0.1:7481"}, "v1")
+
+
+def series(registry: CollectorRegistry, instance: str) -> list[tuple[str, dict[str, str]]]:
+    """What a scrape of one page finds: names and labels, the scraped address among them."""
+    return [
+        (sample.name, sample.labels | {"instance": instance})
+        for family in registry.collect()
+        for sample in family.samples
+    ]
+
+
+@pytest.mark.parametrize("name", ["sandbox.yaml", "sandbox-full.yaml"])
+def test_every_metric_reads_series_that_the_sandbox_serves(name):
+    gateway = GatewayMetrics()
+    gateway.know("v1.5.0")
+    gateway.count("v1.5.0", 200, 0.1)
+    served = series(gateway.registry, "127.0.0.1:7480") + series(ShopMetrics("v1.5.0").registry, "127.0.0.1:7482")
+    for metric, form in sample(name).metrics.items():
+        for key in form.selectors:
+            selector = getattr(form, key)
+            suffix = "_bucket" if key == "histogram" else ""
+            found = [labels for each, labels in served if selector.matches(each.removesuffix(suffix), labels, "v1.5.0")]
+            assert found, f"{metric}.{key}"
+            if key == "gauge":
+                assert len(found) == 1
