@@ -79,6 +79,10 @@ class Host:
         self._held: dict[str, _Held] = {}
         self._starting = asyncio.Lock()
 
+    def now(self) -> float:
+        """The engine's time, in seconds since the epoch."""
+        return self._time.now()
+
     @property
     def notices(self) -> list[str]:
         """What opening the journal found, and what it says now; loud in every front end."""

@@ -486,6 +486,7 @@ def _exposure(state: State, samples: tuple[Sample, ...]) -> tuple[float, float]:
 @_folds(ev.Ticked)
 def _ticked(state: State, event: ev.Ticked) -> State:
     blind = event.problem != ""
+    exposed, harmed = _exposure(state, event.samples)
     in_place = event.weight is not None and event.weight == state.desired == state.observed
     warming = state.step is Step.WARMUP
     return replace(

@@ -157,7 +157,7 @@ def test_a_leak_shows_in_the_canarys_pool_and_in_nothing_else(visitor):
 def test_a_crash_refuses_connections_and_a_restart_counts_from_zero(visitor):
     canary = visitor.urls.backends["shop-b"]
     visitor.watch_requests(NEW)
-    before = total(scrape(canary), "http_requests_total")
+    before = total(scrape(canary), "shop_requests_total")
     visitor.break_it(crash=True)
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{canary}/healthz")
@@ -165,7 +165,7 @@ def test_a_crash_refuses_connections_and_a_restart_counts_from_zero(visitor):
     visitor.shift(0)
     visitor.break_it(crash=False)
     assert visitor.route()["backends"]["shop-b"]["ready"] == 1
-    assert total(scrape(canary), "http_requests_total") < before
+    assert total(scrape(canary), "shop_requests_total") < before
 
 
 def test_a_replaced_canary_shows_at_once(visitor):
