@@ -2,7 +2,7 @@
 
 An item's `proof` names its evidence:
 
-    check:NAME     the check of that name says yes
+    check:NAME     the check of that name says yes; with several, all of them
     stage:N        stage N (0-based) ended with its proof
     metrics:A,B    these metrics passed when the last stage ended, and none of them rings
     answers        every metric of the plan has shown a value for stable
@@ -28,6 +28,7 @@ PRE = (
     ("flags", "feature flags tested on and off"),
     ("dashboards", "dashboards ready (metrics defined, alerts set)"),
 )
+CHECK = "check:"
 POST = (
     ("integrity", "data integrity checks pass (no orphans, no corruption)"),
     ("journeys", "critical user journeys work end to end"),
@@ -41,7 +42,7 @@ POST = (
 
 def default_items(stages: tuple[StageRule, ...], metrics: tuple[Metric, ...]) -> tuple[Item, ...]:
     """The default checklist for these stages and metrics: 24 items with four stages."""
-    pre = [Item(name, "pre", text, "answers" if name == "dashboards" else "") for name, text in PRE]
+    pre = [Item(name, "pre", text, ("answers",) if name == "dashboards" else ()) for name, text in PRE]
     post = [Item(name, "post", text) for name, text in POST]
     return (*pre, *_during(stages, metrics), *post)
 
@@ -55,7 +56,7 @@ def _during(stages: tuple[StageRule, ...], metrics: tuple[Metric, ...]) -> Itera
     yield _metrics_item("business", "business metrics healthy", judged, "good")
     yield Item("support", "during", "no spike in support tickets or complaints")
     yield from moves[1:]
-    yield Item("smoke-after", "during", "smoke tests after deployment pass", "ended")
+    yield Item("smoke-after", "during", "smoke tests after deployment pass", ("ended",))
 
 
 def _stage_item(number: int, rule: StageRule, last: bool) -> Item:
@@ -66,7 +67,7 @@ def _stage_item(number: int, rule: StageRule, last: bool) -> Item:
     )
     if last and number:
         text = f"{rule.weight}%, watched for {_minutes(rule.bake_s)}"
-    return Item(f"stage-{rule.weight}", "during", text, f"stage:{number}")
+    return Item(f"stage-{rule.weight}", "during", text, (f"stage:{number}",))
 
 
 def _minutes(seconds: float) -> str:
@@ -77,30 +78,36 @@ def _minutes(seconds: float) -> str:
 
 def _metrics_item(name: str, text: str, metrics: list[Metric], kind: str) -> Item:
     names = ",".join(metric.name for metric in metrics if metric.kind == kind)
-    return Item(name, "during", text, f"metrics:{names}" if names else "")
+    return Item(name, "during", text, (f"metrics:{names}",) if names else ())
 
 
 def with_proofs(items: Iterable[Item], ticks: Iterable[tuple[str, str]]) -> tuple[Item, ...]:
-    """The items, with those that a check ticks bound to it. `ticks`: (item, check) pairs."""
-    by = dict(ticks)
-    return tuple(Item(i.id, i.list, i.text, f"check:{by[i.id]}") if i.id in by else i for i in items)
+    """The items, with those that checks tick bound to these. `ticks`: (item, check) pairs."""
+    by: dict[str, tuple[str, ...]] = {}
+    for item, check in ticks:
+        by[item] = (*by.get(item, ()), CHECK + check)
+    return tuple(Item(i.id, i.list, i.text, by.get(i.id, i.proof)) for i in items)
+
+
+def checks_behind(item: Item) -> frozenset[str]:
+    """The names of the checks that tick it."""
+    return frozenset(proof.removeprefix(CHECK) for proof in item.proof if proof.startswith(CHECK))
 
 
 def proofs(before: State, event: ev.Event, after: State) -> Iterator[ev.Event]:
     """The ticks that follow from one event, each with its evidence in words."""
     for item in after.items.values():
-        if item.settled or not item.item.proof:
-            continue
+        if item.settled or item.who or not item.item.proof:
+            continue  # what a person unticked, a person ticks again
         evidence = _evidence(item, before, event, after)
         if evidence:
             yield ev.ItemTicked(at=event.at, item=item.item.id, who=ENGINE, evidence=evidence)
 
 
 def _evidence(item: ItemState, before: State, event: ev.Event, after: State) -> str:
-    kind, _, name = item.item.proof.partition(":")
+    kind, _, name = item.item.proof[0].partition(":")
     if kind == "check" and isinstance(event, ev.CheckFinished):
-        passed = event.name == name and event.outcome is CheckOutcome.PASS
-        return f"check {name}: {event.summary}" if passed else ""
+        return _checks_evidence(item.item, event, after)
     if kind == "answers" and isinstance(event, ev.Ticked):
         return _answers(after)
     left = _stage_left(before, event)
@@ -115,6 +122,14 @@ def _evidence(item: ItemState, before: State, event: ev.Event, after: State) -> 
     return ""
 
 
+def _checks_evidence(item: Item, event: ev.CheckFinished, state: State) -> str:
+    names = checks_behind(item)
+    passed = [c for c in state.checks.values() if c.name in names and c.outcome is CheckOutcome.PASS]
+    if event.name not in names or names != {check.name for check in passed}:
+        return ""
+    return "; ".join(check.summary for check in passed)
+
+
 def _stage_left(before: State, event: ev.Event) -> int | None:
     """The stage that this event ends with its proof (an override proves nothing)."""
     if isinstance(event, ev.StageEntered | ev.FinishStarted) and not event.override and before.phase is Phase.STAGE:
@@ -124,6 +139,8 @@ def _stage_left(before: State, event: ev.Event) -> int | None:
 
 def _answers(state: State) -> str:
     watched = [metric for metric in state.rules.metrics if metric.judged]
+    if not watched:
+        return ""
     for metric in watched:
         sample = state.samples.get(metric.name)
         if sample is None or sample.problem or sample.stable is None or sample.stable.value is None:
@@ -139,7 +156,8 @@ def _stage_evidence(state: State) -> str:
 
 def _metric_evidence(state: State, names: list[str]) -> str:
     verdicts = [state.verdicts[name] for name in names if name in state.verdicts]
-    healthy = len(verdicts) == len(names) and all(verdict.outcome is Outcome.PASS for verdict in verdicts)
+    quiet = not any(name in state.alerts for name in names)
+    healthy = quiet and len(verdicts) == len(names) and all(verdict.outcome is Outcome.PASS for verdict in verdicts)
     return "; ".join(verdict.reason for verdict in verdicts) if healthy else ""
 
 

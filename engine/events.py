@@ -57,7 +57,7 @@ class Item:
     id: str
     list: ItemList
     text: str
-    proof: str = ""
+    proof: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.checklist import checks_behind
 from engine.events import CheckOutcome, Step
 from engine.state import FORWARD, GOING_BACK, CheckState, Phase, State, worst
 
-READ_AGAIN = (CheckOutcome.FAIL, CheckOutcome.ERROR)  # a check that `retry` asks once more
 EITHER_LEAST_S = 120.0  # with `until: either` a stage still bakes this long, if its bake is not shorter
 MISPLACED = ("stuck", "drift")  # holds that mean: the weight is not where the stage wants it
 
@@ -34,11 +34,14 @@ def blockers(state: State, at: float, *, proof_only: bool = False) -> tuple[str,
     """
     if state.phase not in FORWARD:
         return (f"the release is {state.phase.value.replace('_', ' ')}",)
-    found = [*state.holds.values(), *(question.text for question in state.questions.values()), *_unread(state, at)]
+    found = [*state.holds.values(), *(question.text for question in state.questions.values())]
+    found += _unready_route(state) or _stale_route(state, at)
+    if state.shifting:
+        found.append(f"waits until {state.desired}% is in effect")
     if state.phase is Phase.PREFLIGHT:
-        found += _preflight(state)
+        found += _unread_source(state, at) + _preflight(state)
     elif state.phase is Phase.STAGE:
-        found += _verdicts(state)
+        found += _unread_source(state, at) + _verdicts(state)
         if not proof_only:
             found += _stage(state)
     else:
@@ -48,24 +51,37 @@ def blockers(state: State, at: float, *, proof_only: bool = False) -> tuple[str,
     return tuple(found)
 
 
-def _unread(state: State, at: float) -> list[str]:
-    stale = 3 * state.rules.interval_s
-    found = []
+def _stale(state: State, read_at: float | None, at: float) -> bool:
+    return read_at is None or at - read_at > 3 * state.rules.interval_s
+
+
+def _unready_route(state: State) -> list[str]:
+    """Why nothing may be raised, by whatever order."""
     if state.router_problem:
-        found.append(f"the router cannot be read: {state.router_problem}")
-    elif state.observed_at is None or at - state.observed_at > stale:
-        found.append("the weight has not been read for a while")
+        return [f"the router cannot be read: {state.router_problem}"]
+    if state.observed_at is None:
+        return ["the weight has not been read yet"]
+    return ["nothing of the canary is ready"] if state.canary and state.canary_ready == 0 else []
+
+
+def _stale_route(state: State, at: float) -> list[str]:
+    return ["the weight has not been read for a while"] if _stale(state, state.observed_at, at) else []
+
+
+def _unread_source(state: State, at: float) -> list[str]:
     if state.source_problem:
-        found.append(f"the source shows nothing: {state.source_problem}")
-    elif state.moved and (state.last_tick_at is None or at - state.last_tick_at > stale):
-        found.append("no samples have come for a while")
-    return found
+        return [f"the source shows nothing: {state.source_problem}"]
+    if state.moved and _stale(state, state.last_tick_at, at):
+        return ["no samples have come for a while"]
+    return []
 
 
 def _preflight(state: State) -> list[str]:
     if not state.canary:
         wanted = f"canary {state.canary_wanted}" if state.canary_wanted else "a canary"
         return [f"waits until {wanted} is ready"]
+    if state.canary_wanted and state.canary != state.canary_wanted:
+        return [f"{state.canary} runs as canary, and this release is of {state.canary_wanted}"]
     found = _checks(state, "pre", settled=True)
     still_open = state.open_items("pre")
     if still_open:
@@ -80,6 +96,9 @@ def _verdicts(state: State) -> list[str]:
     watched = [verdict for name, verdict in state.verdicts.items() if name not in silent]
     if not watched:
         return ["the judge has not looked yet"]
+    unjudged = [metric.name for metric in state.rules.metrics if metric.judged and metric.name not in state.verdicts]
+    if unjudged:
+        return [f"the judge has said nothing of {', '.join(unjudged)}"]
     blocking = worst(watched)
     return [] if blocking is None else [blocking.reason]
 
@@ -88,8 +107,6 @@ def _stage(state: State) -> list[str]:
     rule = state.rule
     if rule is None:
         return []
-    if state.shifting:
-        return [f"waits until {state.desired}% is in effect"]
     if not enough_bake(state):
         return [
             f"baked {state.baked_s:.0f} of {rule.bake_s:.0f} s, {state.requests:.0f} of {rule.min_requests} requests"
@@ -103,10 +120,17 @@ def _stage(state: State) -> list[str]:
 def _checks(state: State, listed: str, *, settled: bool = False) -> list[str]:
     """What the checks of one list say against going on. `settled`: a waived item's check does not count."""
     waived = {
-        item.item.proof.removeprefix("check:") for item in state.items.values() if settled and item.mark == "waived"
+        name for item in state.items.values() if settled and item.mark == "waived" for name in checks_behind(item.item)
     }
     return [_check(check) for check in state.checks_of(listed) if check.outcome is not CheckOutcome.PASS
             and check.name not in waived]  # fmt: skip
+
+
+def to_ask_again(state: State) -> tuple[CheckState, ...]:
+    """The checks that `retry` asks once more: those in the way now that said no or could not run."""
+    listed = {Phase.PREFLIGHT: "pre", Phase.STAGE: "stage", Phase.FINISHING: "post"}.get(state.phase, "")
+    again = (CheckOutcome.FAIL, CheckOutcome.ERROR)
+    return tuple(check for check in state.checks_of(listed) if check.outcome in again)
 
 
 def _check(check: CheckState) -> str:
@@ -196,8 +220,11 @@ def _override(asked: _Asked) -> str:
         return f"nothing overrides the checks before the release: {'; '.join(blockers(state, asked.at))}"
     if state.paused_by:
         return f"paused by {state.paused_by}: resume first"
-    misplaced = [text for cause, text in state.holds.items() if cause in MISPLACED]
-    if misplaced or state.shifting or state.observed != state.desired or state.router_problem:
+    unready = _unready_route(state)
+    if unready:
+        return f"{unready[0]}: an override can't mend that"
+    misplaced = any(cause in state.holds for cause in MISPLACED)
+    if misplaced or state.shifting or state.observed != state.desired:
         return "the weight is not where this stage wants it: retry, or roll back; an override can't mend that"
     return ""
 
@@ -232,9 +259,10 @@ def _retry(asked: _Asked) -> str:
         return ""
     if state.phase not in FORWARD:
         return _over(state)
-    misplaced = state.phase is Phase.STAGE and any(cause in state.holds for cause in MISPLACED)
-    unanswered = any(check.outcome in READ_AGAIN for check in state.checks.values())
-    if misplaced or unanswered or "revision" in state.holds:
+    if any(cause in state.holds for cause in MISPLACED):
+        unready = _unready_route(state)
+        return f"not yet: {unready[0]}" if unready else ""
+    if to_ask_again(state) or "revision" in state.holds:
         return ""
     return "there is nothing to retry: no check failed, no shift is stuck"
 

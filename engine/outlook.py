@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.events import Step
-from engine.gates import MISPLACED, READ_AGAIN, blockers, enough_bake
-from engine.state import FINAL, GOING_BACK, Phase, State
+from engine.gates import EITHER_LEAST_S, MISPLACED, blockers, enough_bake, refusal, to_ask_again
+from engine.state import FAILING, FINAL, GOING_BACK, Phase, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,19 @@ class Outlook:
 
 def outlook(state: State, at: float) -> Outlook:
     """The next thing to happen, as seen at `at`."""
+    found = _next(state, at)
+    return replace(found, orders=tuple(verb for verb in found.orders if not _refused(state, verb, at)))
+
+
+def _refused(state: State, verb: str, at: float) -> str:
+    """Would the order be refused, whatever reason is given with it?"""
+    item = next((item.item.id for item in state.open_items("pre")), "")
+    return refusal(
+        state, verb, at, stage=state.stage, revision=state.revision, item=item, reason="given", override=True
+    )
+
+
+def _next(state: State, at: float) -> Outlook:
     if state.phase in FINAL:
         return _ended(state, at)
     if state.phase in GOING_BACK:
@@ -65,13 +78,13 @@ def _held(state: State) -> Outlook:
     orders = ["rollback"] if state.moved else []
     if cause in MISPLACED or cause == "revision" or _retry(state):
         orders.append("retry")
-    if cause.startswith("failing") and state.phase is Phase.STAGE:
+    if cause.startswith(FAILING):
         orders.append("advance")  # with an override and a reason
     return Outlook(f"held: {reason}", "stands until somebody decides; still guarded", None, tuple(orders))
 
 
 def _retry(state: State) -> tuple[str, ...]:
-    return ("retry",) if any(check.outcome in READ_AGAIN for check in state.checks.values()) else ()
+    return ("retry",) if to_ask_again(state) else ()
 
 
 def _preflight(state: State, at: float) -> Outlook:
@@ -107,7 +120,12 @@ def _stage(state: State, at: float) -> Outlook:
 def _baking(state: State, at: float, then: str) -> Outlook:
     rule = state.rule
     assert rule is not None
-    left = max(0.0, rule.bake_s - state.baked_s)
+    trouble = state.router_problem or state.source_problem
+    if trouble:
+        return Outlook(f"bake, which stands still: {trouble}", then, None, ())
+    counted = state.requests >= rule.min_requests
+    enough_s = min(EITHER_LEAST_S, rule.bake_s) if counted and state.rules.until == "either" else rule.bake_s
+    left = max(0.0, enough_s - state.baked_s)
     if left:
         return Outlook("bake", then, at + left, ())
     missing = f"{state.requests:.0f} of {rule.min_requests} requests"

@@ -11,7 +11,7 @@ controller records the events first and then does what the intents among them sa
                      advance, with all pre items settled   stage 1: a raise is intended
                      cancel, before any traffic moved      cancelled
     stage: shift     weight read back as intended          warmup
-                     the weight is still what it was       a raise without an answer is written again
+                     the weight is still what it was       a raise that failed is written again, unless held
                      nothing of both within converge       held: stuck; `retry` writes again
                      any other weight                      held: somebody else moved it; never undone by itself
     stage: warmup    good time is enough                   bake
@@ -19,15 +19,18 @@ controller records the events first and then does what the intents among them sa
                      every verdict passes                  the stage's checks start
     stage: checks    a no                                  asked once more; a second no fails as a metric does
                      cannot run                            stands until `retry`
+                     the answer to an earlier question     nothing
                      all yes                               gate
     stage: gate      advance, nothing in the way           the next stage, or finishing after the last
-    any stage        advance with override and reason      the next stage, proof or not; never over a weight unread
-    finishing        post checks say yes                   promoted; the old side is kept for keep_old
-    promoted         keep_old is over                      the old side is no way back any more
+    any stage        advance with override and reason      the next stage, proof or not; never over a weight unread;
+                                                           what fails on is held or asked about anew
+    finishing        post checks say yes, the weight read  promoted; the old side is kept for keep_old
+    promoted         keep_old is over, or the next release
+                     begins on this target                 the old side is no way back any more
     forward states   a metric fails                        rolls back, or holds, or asks and rolls back unanswered
                      nothing can be read for blind.after   holds, or rolls back
                      another version runs                  weight to 0, all proof void, preflight, held
-                     the mark of rollback.sh               rolls back
+                     the mark of rollback.sh               rolls back; a promoted release within keep_old too
                      pause / resume                        stops advancing, and nothing else
     nearly any       roll back                             rolling back: stable's weight is written at once, and again
                                                            every second until it is in effect
@@ -35,9 +38,11 @@ controller records the events first and then does what the intents among them sa
                      the answer, and no raise unanswered   rolled back
                      past budget / hard limit              said loudly / rollback_failed; it goes on trying
     rolled back      roll back                             nothing more to do; accepted
+    any              another engine takes over             nothing is raised before the weight is read; an unfinished
+                                                           write of stable's weight is repeated at once
 
 A bake is a sum: each look adds at most two scrape intervals, and only while the weight read is the weight wanted, both
-sides can be read and the release is held by an engine.
+sides can be read and the release is held by an engine, at this look and since the one before.
 """
 
 from __future__ import annotations
@@ -49,9 +54,9 @@ from typing import Any
 from engine import events as ev
 from engine.checklist import proofs
 from engine.events import ENGINE, SCRIPT, CheckList, CheckOutcome, Event, Step
-from engine.gates import READ_AGAIN, blockers, enough_bake, refusal
+from engine.gates import MISPLACED, blockers, enough_bake, refusal, to_ask_again
 from engine.judge.metric import Outcome, Sample, Verdict
-from engine.state import FORWARD, GOING_BACK, Phase, State, apply
+from engine.state import FAILING, FORWARD, GOING_BACK, Intent, Phase, State, apply, check_key
 
 ASK_S = 120.0  # an unanswered question rolls back after this
 REWRITE_S = 2.0  # a raise that failed is not written again sooner
@@ -151,6 +156,13 @@ class Clock(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SupersedeOld(Input):
+    """Release `by` began on the same target: the old side that this one kept serves another purpose now."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSlow(Input):
     """The journal did not take a record in time; the engine went ahead."""
 
@@ -179,6 +191,11 @@ class _Turn:
             ev.ShiftIntended(at=self.at, number=number, weight=weight, base=state.observed, generation=state.generation)
         )
 
+    def ask(self, listed: CheckList, *names: str) -> None:
+        attempts = self.state.attempts
+        attempt = 1 + max(attempts.get(check_key(listed, name), 0) for name in names)
+        self.say(ev.ChecksStarted(at=self.at, list=listed, names=names, attempt=attempt))
+
     def hold(self, cause: str, reason: str) -> None:
         if self.state.holds.get(cause) != reason:
             self.say(ev.Held(at=self.at, cause=cause, reason=reason))
@@ -206,6 +223,9 @@ def decide(state: State, given: Input) -> list[Event]:
 
 def _took(turn: _Turn, given: Took) -> None:
     turn.say(ev.EngineTook(at=turn.at, epoch=given.epoch))
+    intent = turn.state.intent
+    if intent is not None and intent.to_stable and not intent.ok:
+        turn.intend(0)
     if turn.state.phase not in FORWARD:
         return
     running = [check for check in turn.state.checks.values() if check.outcome is None]
@@ -221,6 +241,11 @@ def _journal_slow(turn: _Turn, given: JournalSlow) -> None:
     turn.say(ev.JournalLate(at=turn.at, reason=given.reason))
 
 
+def _supersede_old(turn: _Turn, given: SupersedeOld) -> None:
+    if turn.state.keep_until is not None:
+        turn.say(ev.OldSideReleased(at=turn.at, reason=f"{given.by} began on the same target"))
+
+
 def _answered(turn: _Turn, given: Answered) -> None:
     intent = turn.state.intent
     current = intent is not None and intent.number == given.number
@@ -229,13 +254,13 @@ def _answered(turn: _Turn, given: Answered) -> None:
     if intent is not None and current and intent.answered_at is not None and given.number not in turn.state.raises_out:
         return  # a repeated answer
     turn.say(ev.ShiftAnswered(at=turn.at, number=given.number, ok=given.ok, detail=given.detail))
-    if current and given.conflict and turn.state.phase is Phase.STAGE:
+    if current and given.conflict and turn.state.shifting and turn.state.phase in FORWARD:
         turn.hold("stuck", f"the route changed before the weight could be written: {given.detail}")
 
 
 def _checked(turn: _Turn, given: Checked) -> None:
-    check = turn.state.checks.get(given.name)
-    if check is None or check.outcome is not None or (check.list, check.attempt) != (given.list, given.attempt):
+    check = turn.state.check(given.list, given.name)
+    if check is None or check.outcome is not None or check.attempt != given.attempt:
         return
     turn.say(
         ev.CheckFinished(
@@ -248,11 +273,13 @@ def _checked(turn: _Turn, given: Checked) -> None:
             evidence=given.evidence,
         )
     )
-    if given.outcome is not CheckOutcome.FAIL or turn.state.phase not in FORWARD:
+    if turn.state.phase not in FORWARD:
         return
-    if given.attempt == 1:
-        turn.say(ev.ChecksStarted(at=turn.at, list=given.list, names=(given.name,), attempt=2))
-    elif given.list != "pre":
+    if given.outcome is CheckOutcome.PASS:
+        _recovered(turn, f"check {given.name}", "it says yes now")
+    elif given.outcome is CheckOutcome.FAIL and not check.again:
+        turn.ask(given.list, given.name)
+    elif given.outcome is CheckOutcome.FAIL and given.list != "pre":
         _failed(turn, f"check {given.name}", f"check {given.name} said no twice: {given.summary}")
 
 
@@ -277,6 +304,8 @@ def _observed(turn: _Turn, given: Observed) -> None:
         )
     if state.phase in GOING_BACK:
         _observed_going_back(turn, given.begun, seen)
+    elif _rolled_back_by_script(state, seen):
+        turn.roll_back(SCRIPT, "rollback.sh was run by hand")
     elif state.phase in FORWARD:
         _observed_going_forward(turn, given.begun, seen)
 
@@ -290,17 +319,19 @@ def _observed_going_back(turn: _Turn, begun: float, seen: Observation) -> None:
     intent = turn.state.intent
     if intent is None or intent.answered_at is None or not intent.ok or begun <= intent.answered_at:
         return
-    if seen.weight == 0:
+    if _written(intent, seen):
         turn.say(ev.RollbackSeen(at=turn.at, begun=begun))
     elif turn.at - intent.answered_at >= REWRITE_S:
         turn.intend(0)  # answered as done, and it is not
 
 
+def _rolled_back_by_script(state: State, seen: Observation) -> bool:
+    way_back = state.phase in FORWARD or state.keep_until is not None
+    return way_back and state.moved and seen.by == SCRIPT and seen.marked_release == state.release
+
+
 def _observed_going_forward(turn: _Turn, begun: float, seen: Observation) -> None:
     state = turn.state
-    if seen.by == SCRIPT and seen.marked_release == state.release and state.moved:
-        turn.roll_back(SCRIPT, "rollback.sh was run by hand")
-        return
     if _changed_revision(turn, seen):
         return
     if state.shifting:
@@ -335,18 +366,34 @@ def _observed_shift(turn: _Turn, begun: float, seen: Observation) -> None:
     """A write is not yet read back: is it now, is it to be written again, or did somebody else move the weight?"""
     state, intent = turn.state, turn.state.intent
     assert intent is not None
-    if seen.weight == intent.weight and begun >= intent.at:
+    if _in_effect(intent, begun, seen):
         turn.say(ev.ShiftConfirmed(at=turn.at, number=intent.number, weight=seen.weight))
         turn.release("stuck", "drift")
-    elif intent.lowers:
+    elif intent.to_stable:
         if intent.answered_at is not None and turn.at - intent.answered_at >= QUICK_S:
             turn.intend(intent.weight)
     elif seen.weight == intent.base and seen.generation == intent.generation:
-        failed = intent.answered_at is not None and not intent.ok
-        if failed and "stuck" not in state.holds and turn.at - (intent.answered_at or 0.0) >= REWRITE_S:
+        free = not state.holds and not state.questions
+        if free and _failed_since(intent, turn.at) >= REWRITE_S:
             turn.intend(intent.weight)
     elif seen.weight != intent.base:
         turn.hold("drift", _drift(state, seen))
+
+
+def _in_effect(intent: Intent, begun: float, seen: Observation) -> bool:
+    if intent.to_stable:
+        return intent.ok and intent.answered_at is not None and begun > intent.answered_at and _written(intent, seen)
+    return seen.weight == intent.weight and begun >= intent.at
+
+
+def _written(intent: Intent, seen: Observation) -> bool:
+    """Is stable's weight written, not only shown? A delayed raise can land until the route's generation has moved."""
+    return seen.weight == 0 and (not seen.generation or seen.generation != intent.generation)
+
+
+def _failed_since(intent: Intent, at: float) -> float:
+    """Seconds since a write was answered with no; 0 for one that was not."""
+    return 0.0 if intent.answered_at is None or intent.ok else at - intent.answered_at
 
 
 def _changed_revision(turn: _Turn, seen: Observation) -> bool:
@@ -370,7 +417,7 @@ def _looked(turn: _Turn, given: Looked) -> None:
             at=turn.at,
             good_s=_good_seconds(state, given),
             weight=given.weight,
-            requests=max((v.canary.total for v in given.verdicts), default=0.0) if given.verdicts else state.requests,
+            requests=_requests(state, given.verdicts),
             samples=given.samples,
             verdicts=given.verdicts,
             problem=given.problem,
@@ -383,12 +430,18 @@ def _looked(turn: _Turn, given: Looked) -> None:
         _verdicts(turn, given.verdicts)
 
 
+def _requests(state: State, verdicts: tuple[Verdict, ...]) -> float:
+    """Canary requests in this stage: what the metric that counts most has seen."""
+    gauges = {metric.name for metric in state.rules.metrics if metric.kind == "gauge"}
+    return max((v.canary.total for v in verdicts if v.metric not in gauges), default=state.requests)
+
+
 def _good_seconds(state: State, given: Looked) -> float:
     """How much of the time since the last look proves something, at most two scrape intervals."""
     baking = state.phase in (Phase.STAGE, Phase.FINISHING) and state.step is not Step.SHIFT
-    if not baking or state.last_tick_at is None or given.problem or given.weight != state.desired:
+    if not baking or state.proved_at is None or given.problem or given.weight != state.desired:
         return 0.0
-    return max(0.0, min(given.at - state.last_tick_at, 2 * state.rules.interval_s))
+    return max(0.0, min(given.at - state.proved_at, 2 * state.rules.interval_s))
 
 
 def _alerts(turn: _Turn, verdicts: tuple[Verdict, ...]) -> None:
@@ -412,10 +465,14 @@ def _verdicts(turn: _Turn, verdicts: tuple[Verdict, ...]) -> None:
         if verdict.outcome is Outcome.FAIL:
             if turn.state.moved:
                 _failed(turn, verdict.metric, verdict.reason)
-        else:
-            turn.release(f"failing {verdict.metric}")
-            if verdict.metric in turn.state.questions:
-                turn.say(ev.QuestionAnswered(at=turn.at, metric=verdict.metric, who=ENGINE, answer="it fails no more"))
+        elif verdict.outcome in (Outcome.PASS, Outcome.INCONCLUSIVE):  # not to be read is no recovery
+            _recovered(turn, verdict.metric, "it fails no more")
+
+
+def _recovered(turn: _Turn, what: str, answer: str) -> None:
+    turn.release(FAILING + what)
+    if what in turn.state.questions:
+        turn.say(ev.QuestionAnswered(at=turn.at, metric=what, who=ENGINE, answer=answer))
 
 
 def _failed(turn: _Turn, what: str, reason: str) -> None:
@@ -425,8 +482,8 @@ def _failed(turn: _Turn, what: str, reason: str) -> None:
     if policy == "rollback":
         turn.roll_back(ENGINE, reason, metric=what)
     elif policy == "hold" or what in turn.state.answered:
-        if f"failing {what}" not in turn.state.holds:
-            turn.hold(f"failing {what}", reason)
+        if FAILING + what not in turn.state.holds:
+            turn.hold(FAILING + what, reason)
     elif what not in turn.state.questions:
         turn.say(ev.Asked(at=turn.at, metric=what, question=f"{reason}: roll back?", due=turn.at + ASK_S))
 
@@ -447,7 +504,7 @@ def _laps(turn: _Turn, last_tick_at: float | None, samples: tuple[Sample, ...]) 
 
 
 def _inside(thresholds: tuple[Any, ...], sample: Sample) -> bool:
-    """Both sides together are inside the metric's absolute lines in this interval."""
+    """Stable, which has all the traffic now, is inside the metric's absolute lines in this interval."""
     if sample.stable is None or sample.stable.value is None:
         return True
     value = sample.stable.value
@@ -486,12 +543,21 @@ def _advance(turn: _Turn, given: Order) -> None:
 
 
 def _go_forward(turn: _Turn, who: str, override: str = "") -> None:
+    if override:
+        _take_responsibility(turn, who, override)
     state = turn.state
     if state.next_weight is None:
         turn.say(ev.FinishStarted(at=turn.at, who=who, override=override))
         return
     turn.say(ev.StageEntered(at=turn.at, stage=state.stage + 1, who=who, override=override))
     turn.intend(state.next_weight)
+
+
+def _take_responsibility(turn: _Turn, who: str, reason: str) -> None:
+    """An override answers for what fails in this stage; what fails on in the next is held or asked about anew."""
+    for metric in tuple(turn.state.questions):
+        turn.say(ev.QuestionAnswered(at=turn.at, metric=metric, who=who, answer=reason))
+    turn.release(*(cause for cause in turn.state.holds if cause.startswith(FAILING)))
 
 
 def _pause(turn: _Turn, given: Order) -> None:
@@ -502,7 +568,7 @@ def _resume(turn: _Turn, given: Order) -> None:
     for question in tuple(turn.state.questions.values()):
         answer = ev.QuestionAnswered(at=turn.at, metric=question.metric, who=given.who, answer=given.reason)
         turn.say(answer)
-        turn.hold(f"failing {question.metric}", question.text)
+        turn.hold(FAILING + question.metric, question.text)
     if turn.state.paused_by:
         turn.say(ev.Resumed(at=turn.at, who=given.who))
 
@@ -525,16 +591,14 @@ def _retry(turn: _Turn, _given: Order) -> None:
         turn.intend(0)
         return
     turn.release("revision")
-    if state.phase is Phase.STAGE and (state.holds.keys() & {"stuck", "drift"}):
-        turn.release("stuck", "drift")
-        turn.say(ev.StepEntered(at=turn.at, step=Step.SHIFT))
-        rule = turn.state.rule
-        assert rule is not None
-        turn.intend(rule.weight)
-    for check in tuple(turn.state.checks.values()):
-        if check.outcome in READ_AGAIN:
-            turn.release(f"failing check {check.name}")
-            turn.say(ev.ChecksStarted(at=turn.at, list=_list(check.list), names=(check.name,), attempt=1))
+    if state.rule is not None and state.holds.keys() & set(MISPLACED):
+        turn.release(*MISPLACED)
+        if state.phase is Phase.STAGE:
+            turn.say(ev.StepEntered(at=turn.at, step=Step.SHIFT))
+        turn.intend(state.rule.weight)
+    for check in to_ask_again(state):
+        turn.release(f"{FAILING}check {check.name}")
+        turn.ask(_list(check.list), check.name)
 
 
 def _cancel(turn: _Turn, given: Order) -> None:
@@ -596,7 +660,8 @@ def _withstand(turn: _Turn) -> None:
 def _preflight(turn: _Turn) -> None:
     state = turn.state
     if not state.canary:
-        if not state.moved and turn.at - state.created_at >= state.rules.wait_for_canary_s:
+        looked = state.observed_at is not None or state.router_problem
+        if looked and turn.at - state.created_at >= state.rules.wait_for_canary_s:
             wanted = state.canary_wanted or "a canary"
             waited = f"{wanted} was not ready within {state.rules.wait_for_canary_s:.0f} s"
             turn.say(ev.Cancelled(at=turn.at, who=ENGINE, reason=waited))
@@ -609,9 +674,10 @@ def _preflight(turn: _Turn) -> None:
 
 
 def _start_missing_checks(turn: _Turn, listed: CheckList) -> None:
-    missing = tuple(name for name in turn.state.rules.checks.get(listed, ()) if name not in turn.state.checks)
+    names = turn.state.rules.checks.get(listed, ())
+    missing = [name for name in names if turn.state.check(listed, name) is None]
     if missing:
-        turn.say(ev.ChecksStarted(at=turn.at, list=listed, names=missing, attempt=1))
+        turn.ask(listed, *missing)
 
 
 def _stage(turn: _Turn) -> None:
@@ -642,10 +708,8 @@ def _why_stuck(state: State) -> str:
 
 def _finish(turn: _Turn) -> None:
     _start_missing_checks(turn, "post")
-    state = turn.state
-    done = all(check.outcome is CheckOutcome.PASS for check in state.checks_of("post"))
-    if done and not state.holds and not state.questions and not state.paused_by:
-        turn.say(ev.Promoted(at=turn.at, keep_until=turn.at + state.rules.keep_old_s))
+    if not blockers(turn.state, turn.at):
+        turn.say(ev.Promoted(at=turn.at, keep_until=turn.at + turn.state.rules.keep_old_s))
 
 
 def _pursue_rollback(turn: _Turn) -> None:
@@ -685,6 +749,7 @@ _HANDLERS: dict[type[Input], Callable[[_Turn, Any], None]] = {
     Checked: _checked,
     Clock: _clock,
     JournalSlow: _journal_slow,
+    SupersedeOld: _supersede_old,
 }
 
 _ORDERS: dict[str, Callable[[_Turn, Order], None]] = {

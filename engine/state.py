@@ -30,10 +30,13 @@ FINAL = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.CANCELLED})
 GOING_BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLBACK_FAILED})
 FORWARD = frozenset({Phase.PREFLIGHT, Phase.STAGE, Phase.FINISHING})
 
+FAILING = "failing "  # begins the cause of a hold for a metric or check that fails
+
 
 @dataclass(frozen=True, slots=True)
 class ItemState:
-    """`mark`: open, done, waived or n/a; `evidence` is the engine's, `note` a person's words."""
+    """`mark`: open, done, waived or n/a; `evidence` is the engine's, `note` a person's words. An open item with a `who`
+    was unticked by that person: the engine does not tick it again by itself."""
 
     item: Item
     mark: str = "open"
@@ -49,11 +52,13 @@ class ItemState:
 
 @dataclass(frozen=True, slots=True)
 class CheckState:
-    """`outcome` is None while the check runs."""
+    """`outcome` is None while the check runs; `again` when it was asked once more after a no. An `attempt` is never
+    used twice in a release, so that the answer to an earlier question is no answer to a later one."""
 
     list: str
     name: str
     attempt: int
+    again: bool = False
     outcome: CheckOutcome | None = None
     summary: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
@@ -74,8 +79,10 @@ class Intent:
     confirmed: bool = False
 
     @property
-    def lowers(self) -> bool:
-        return self.weight == 0 or (self.base is not None and self.weight < self.base)
+    def to_stable(self) -> bool:
+        """All traffic to stable: written over anything and repeated. Any other weight, a lower one too, is
+        compare-and-set: written late, it would land on top of a person's 0 or of a roll back."""
+        return self.weight == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +111,10 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A release now. Weights in percent, times in seconds since the epoch, durations in seconds."""
+    """A release now. Weights in percent, times in seconds since the epoch, durations in seconds.
+
+    `requests` are the canary's in this stage; `exposed` those of the whole release, `harmed` the failed among them.
+    """
 
     release: str
     service: str
@@ -120,7 +130,6 @@ class State:
     stage: int = -1
     step: Step = Step.SHIFT
     epoch: int = 0
-    seq: int = 0
     canary: str = ""
     stable: str = ""
     desired: int = 0
@@ -144,7 +153,10 @@ class State:
     warmed_s: float = 0.0
     baked_s: float = 0.0
     requests: float = 0.0
+    exposed: float = 0.0
+    harmed: float = 0.0
     last_tick_at: float | None = None
+    proved_at: float | None = None
     blind_since: float | None = None
     source_problem: str = ""
     samples: Mapping[str, Sample] = field(default_factory=dict)
@@ -152,6 +164,7 @@ class State:
     classes: Mapping[str, str] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)
     checks: Mapping[str, CheckState] = field(default_factory=dict)
+    attempts: Mapping[str, int] = field(default_factory=dict)
     items: Mapping[str, ItemState] = field(default_factory=dict)
     weights: tuple[float, ...] = ()
     rollback: Stopwatch | None = None
@@ -187,11 +200,19 @@ class State:
         """An intent is not yet read back."""
         return self.intent is not None and not self.intent.confirmed
 
+    def check(self, listed: str, name: str) -> CheckState | None:
+        return self.checks.get(check_key(listed, name))
+
     def checks_of(self, listed: str) -> tuple[CheckState, ...]:
         return tuple(check for check in self.checks.values() if check.list == listed)
 
     def open_items(self, listed: str) -> tuple[ItemState, ...]:
         return tuple(i for i in self.items.values() if i.item.list == listed and not i.settled)
+
+
+def check_key(listed: str, name: str) -> str:
+    """The key of a check in `State.checks`: two lists may have a check of the same name."""
+    return f"{listed}/{name}"
 
 
 def created(event: ev.Created) -> State:
@@ -253,12 +274,22 @@ _FOLDS[ev.Noted] = _FOLDS[ev.OrderRefused] = lambda state, _event: state
 
 @_folds(ev.EngineTook)
 def _engine_took(state: State, event: ev.EngineTook) -> State:
-    # Whatever was read before is old: observe first. The time between is no bake. A write that the engine before
-    # had under way will never be answered.
+    # Whatever was read before is old: observe first. The time between is no bake, and no time to converge in. A write
+    # that the engine before had under way will never be answered.
     intent = state.intent
     if intent is not None and intent.answered_at is None:
         intent = replace(intent, answered_at=event.at, detail="the engine restarted before an answer")
-    return replace(state, epoch=event.epoch, observed_at=None, last_tick_at=None, intent=intent, raises_out=frozenset())
+    return replace(
+        state,
+        epoch=event.epoch,
+        observed_at=None,
+        router_problem="",
+        last_tick_at=None,
+        proved_at=None,
+        intent=intent,
+        raises_out=frozenset(),
+        step_at=event.at if state.shifting else state.step_at,
+    )
 
 
 @_folds(ev.JournalLate)
@@ -279,7 +310,7 @@ def _canary_seen(state: State, event: ev.CanarySeen) -> State:
 @_folds(ev.RevisionChanged)
 def _revision_changed(state: State, event: ev.RevisionChanged) -> State:
     """All proof and every approval of the old revision is void; the release stands before its first stage again."""
-    items = {name: ItemState(i.item) if i.mark == "done" else i for name, i in state.items.items()}
+    items = {name: i if i.mark == "n/a" else ItemState(i.item) for name, i in state.items.items()}
     return _fresh_stage(
         replace(
             state,
@@ -289,9 +320,9 @@ def _revision_changed(state: State, event: ev.RevisionChanged) -> State:
             stable=event.stable,
             items=items,
             checks={},
-            alerts={},
+            holds={},
             questions={},
-            answered=frozenset(),
+            samples={},
             classes={},
         ),
         event.at,
@@ -317,7 +348,8 @@ def _item_ticked(state: State, event: ev.ItemTicked) -> State:
 
 @_folds(ev.ItemUnticked)
 def _item_unticked(state: State, event: ev.ItemUnticked) -> State:
-    return replace(state, items=_with(state.items, event.item, ItemState(state.items[event.item].item)))
+    reopened = ItemState(state.items[event.item].item, who=event.who, at=event.at)
+    return replace(state, items=_with(state.items, event.item, reopened))
 
 
 @_folds(ev.ItemWaived)
@@ -334,14 +366,27 @@ def _item_not_applicable(state: State, event: ev.ItemNotApplicable) -> State:
 
 @_folds(ev.ChecksStarted)
 def _checks_started(state: State, event: ev.ChecksStarted) -> State:
-    started = {name: CheckState(event.list, name, event.attempt) for name in event.names}
-    return replace(state, checks={**state.checks, **started})
+    started = {check_key(event.list, name): _started(state, event, name) for name in event.names}
+    attempts = dict.fromkeys(started, event.attempt)
+    return replace(state, checks={**state.checks, **started}, attempts={**state.attempts, **attempts})
+
+
+def _started(state: State, event: ev.ChecksStarted, name: str) -> CheckState:
+    before = state.check(event.list, name)
+    if before is None:
+        again = False
+    elif before.attempt == event.attempt:  # the same question, by the next engine
+        again = before.again
+    else:
+        again = before.outcome is CheckOutcome.FAIL and not before.again
+    return CheckState(event.list, name, event.attempt, again)
 
 
 @_folds(ev.CheckFinished)
 def _check_finished(state: State, event: ev.CheckFinished) -> State:
-    done = CheckState(event.list, event.name, event.attempt, event.outcome, event.summary, event.evidence)
-    return replace(state, checks=_with(state.checks, event.name, done))
+    key = check_key(event.list, event.name)
+    done = replace(state.checks[key], outcome=event.outcome, summary=event.summary, evidence=event.evidence)
+    return replace(state, checks=_with(state.checks, key, done))
 
 
 def _fresh_stage(state: State, at: float) -> State:
@@ -353,8 +398,11 @@ def _fresh_stage(state: State, at: float) -> State:
         warmed_s=0.0,
         baked_s=0.0,
         requests=0.0,
+        proved_at=None,
         alerts={},
-        checks={name: check for name, check in state.checks.items() if check.list == "pre"},
+        verdicts={},
+        answered=frozenset(),
+        checks={key: check for key, check in state.checks.items() if check.list == "pre"},
     )
 
 
@@ -371,7 +419,7 @@ def _step_entered(state: State, event: ev.StepEntered) -> State:
 @_folds(ev.ShiftIntended)
 def _shift_intended(state: State, event: ev.ShiftIntended) -> State:
     intent = Intent(event.number, event.weight, event.base, event.generation, event.at)
-    raises = state.raises_out if intent.lowers else state.raises_out | {event.number}
+    raises = state.raises_out if intent.to_stable else state.raises_out | {event.number}
     return replace(
         state,
         intent=intent,
@@ -384,7 +432,8 @@ def _shift_intended(state: State, event: ev.ShiftIntended) -> State:
 
 @_folds(ev.ShiftAnswered)
 def _shift_answered(state: State, event: ev.ShiftAnswered) -> State:
-    state = replace(state, raises_out=state.raises_out - {event.number})
+    if event.number in state.raises_out:  # it may have landed just now: what was seen before proves nothing
+        state = replace(state, raises_out=state.raises_out - {event.number}, rollback_sightings=0)
     if state.intent is None or state.intent.number != event.number:
         return state  # the result of a superseded intent changes nothing else
     answered = replace(state.intent, answered_at=event.at, ok=event.ok, detail=event.detail)
@@ -416,25 +465,40 @@ def _weight_observed(state: State, event: ev.WeightObserved) -> State:
         stable_ready=event.stable_ready,
         router_problem="",
         rollback_sightings=state.rollback_sightings if event.weight == 0 else 0,
+        proved_at=state.proved_at if event.weight == state.desired else None,
     )
 
 
 @_folds(ev.RouterLost)
 def _router_lost(state: State, event: ev.RouterLost) -> State:
-    return replace(state, router_problem=event.reason)
+    return replace(state, router_problem=event.reason, proved_at=None)
+
+
+def _exposure(state: State, samples: tuple[Sample, ...]) -> tuple[float, float]:
+    """Canary requests in these samples, and how many of them failed their users: whichever metric saw most."""
+    kinds = {metric.name: metric.kind for metric in state.rules.metrics}
+    counted = [(kinds[s.metric], s.canary) for s in samples if s.canary is not None and kinds[s.metric] != "gauge"]
+    requests = max((counts.total for _, counts in counted), default=0.0)
+    failed = max((counts.bad for kind, counts in counted if kind in ("bad", "good")), default=0.0)
+    return requests, failed
 
 
 @_folds(ev.Ticked)
 def _ticked(state: State, event: ev.Ticked) -> State:
     blind = event.problem != ""
+    exposed, harmed = _exposure(state, event.samples)
+    in_place = event.weight is not None and event.weight == state.desired == state.observed
     warming = state.step is Step.WARMUP
     return replace(
         state,
         last_tick_at=event.at,
-        observed_at=state.observed_at if event.weight is None else event.at,
+        proved_at=event.at if in_place and not blind else None,
+        observed_at=event.at if state.observed_at is not None and event.weight == state.observed else state.observed_at,
         warmed_s=state.warmed_s + (event.good_s if warming else 0.0),
         baked_s=state.baked_s + (0.0 if warming else event.good_s),
         requests=event.requests,
+        exposed=state.exposed + exposed,
+        harmed=state.harmed + harmed,
         samples={sample.metric: sample for sample in event.samples} or state.samples,
         verdicts={verdict.metric: verdict for verdict in event.verdicts} or state.verdicts,
         source_problem=event.problem,
@@ -464,7 +528,9 @@ def _held(state: State, event: ev.Held) -> State:
 
 @_folds(ev.HoldReleased)
 def _hold_released(state: State, event: ev.HoldReleased) -> State:
-    return replace(state, holds=_without(state.holds, event.cause))
+    # What fails again after it was well is asked about again.
+    answered = state.answered - {event.cause.removeprefix(FAILING)}
+    return replace(state, holds=_without(state.holds, event.cause), answered=answered)
 
 
 @_folds(ev.Asked)

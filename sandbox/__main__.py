@@ -19,20 +19,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the sandbox; returns the exit code."""
     chosen = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
-    options = Options(rps=chosen.rps, seed=chosen.seed, base_port=chosen.base_port)
     try:
-        asyncio.run(_run(options, chosen.ready_file))
+        world = World(Options(rps=chosen.rps, seed=chosen.seed, base_port=chosen.base_port))
     except PortTakenError as error:
         print(f"sandbox: {error}; choose other ports with --base-port", file=sys.stderr)
         return 2
+    try:
+        asyncio.run(_run(world, chosen.ready_file))
     finally:
         if chosen.ready_file:
             chosen.ready_file.unlink(missing_ok=True)
     return 0
 
 
-async def _run(options: Options, ready_file: Path | None) -> None:
-    world = World(options)
+async def _run(world: World, ready_file: Path | None) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

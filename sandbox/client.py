@@ -52,7 +52,7 @@ class ConnectionPool:
             self._idle.pop().close()
 
     def _take(self) -> ClientConnection | None:
-        # The one used last: the longest idle ones age out at the other end of the deque.
+        # The one used last: what a burst opened beyond the usual need stays cold.
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open:

@@ -59,6 +59,7 @@ class Gateway:
             answer = _unavailable(backend, 503, "refuses connections")
         except (OSError, BadMessageError):
             answer = _unavailable(backend, 502, "broke off")
+        answer.headers.setdefault("x-version", backend.version)
         if not request.is_check:
             self._count(request, answer, self._clock() - began)
         return answer
@@ -81,6 +82,4 @@ class Gateway:
 
 
 def _unavailable(backend: Backend, status: int, what: str) -> Response:
-    answer = json_response({"error": f"{backend.name} {what}", "version": backend.version}, status)
-    answer.headers["x-version"] = backend.version
-    return answer
+    return json_response({"error": f"{backend.name} {what}", "version": backend.version}, status)

@@ -71,7 +71,7 @@ class ShopMetrics:
         self.registry = registry = CollectorRegistry()
         self._version = version
         self._requests = Counter(
-            "http_requests_total", "Answers by version and code", ("version", "code"), registry=registry
+            "shop_requests_total", "Answers by version and code", ("version", "code"), registry=registry
         )
         self._requests.labels(version, "200")
 

@@ -1,0 +1,36 @@
+"""Things that are run and answer yes or no: one file per kind, each with the class that the registry names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.events import CheckOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and of what a check asks: the base URLs of the sides, and the versions that must answer."""
+
+    addresses: Mapping[str, str]
+    canary: str
+    stable: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """`summary` is one line for people; `evidence` JSON: what was asked, when, what came back, in bounded size."""
+
+    outcome: CheckOutcome
+    summary: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Check(Protocol):
+    """Answers yes or no about one version; `ERROR` when it could not ask, or not the version it should."""
+
+    name: str
+
+    async def run(self, place: Place) -> CheckResult:
+        """Ask, within the check's own time limit; never raises for what the other side does."""

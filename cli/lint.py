@@ -1,0 +1,139 @@
+"""`laneshift lint PLAN`: is the plan valid, what would happen, and is it wise?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.advice import Advice, advise
+from engine.plan import Plan, read_plan
+from engine.plan_metrics import MetricForm
+from engine.problem import PlanError, printable
+from engine.units import show_duration, show_threshold
+
+INVALID = 2
+WAYS_ON = {"manual": "then an operator advances", "auto": "then the engine advances"}
+ON_FAIL = {"rollback": "roll back", "hold": "hold and say so", "ask": "ask, roll back when unanswered for 2m"}
+
+
+@click.command(name="lint")
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
+@click.pass_context
+def lint(context: click.Context, plan: Path, as_json: bool) -> None:
+    """Is PLAN valid, what would happen stage by stage, and what is unwise?
+
+    Ends with 0 for a valid plan, whatever the advice, and with 2 for an invalid one.
+    """
+    try:
+        valid = read_plan(plan)
+    except PlanError as error:
+        if as_json:
+            click.echo(json.dumps({"file": str(plan), "valid": False, "problems": [asdict(p) for p in error.problems]}))
+        else:
+            click.echo(str(error), err=True)
+        context.exit(INVALID)
+    advice = advise(valid)
+    if as_json:
+        click.echo(json.dumps(as_data(str(plan), valid, advice)))
+    else:
+        click.echo("\n".join(as_text(printable(str(plan), 200), valid, advice)))
+
+
+def as_data(file: str, plan: Plan, advice: tuple[Advice, ...]) -> dict[str, Any]:
+    """What lint says, as JSON values; times in seconds."""
+    stages = [
+        {"weight": s.weight, "warmup_s": s.warmup, "bake_s": s.bake, "min_requests": s.min_requests}
+        for s in plan.stages
+    ]
+    return {
+        "file": file,
+        "valid": True,
+        "service": plan.service,
+        "canary": plan.version.canary if plan.version else None,
+        "digest": plan.digest,
+        "advance": plan.advance,
+        "stages": stages,
+        "least_s": plan.least_seconds,
+        "metrics": {name: _metric_data(plan, name, metric) for name, metric in plan.metrics.items()},
+        "advice": [asdict(each) for each in advice],
+    }
+
+
+def _metric_data(plan: Plan, name: str, metric: MetricForm) -> dict[str, Any]:
+    return {"kind": metric.kind, "lines": _lines(metric), "weight": metric.weight, "on_fail": plan.on_fail_of(name)}
+
+
+def as_text(file: str, plan: Plan, advice: tuple[Advice, ...]) -> Iterator[str]:
+    """What lint says, line by line."""
+    version = f" {plan.version.canary}" if plan.version else ", its version named at the start"
+    yield f"{file} is valid: {plan.service}{version}; digest {plan.digest[:12]}"
+    yield from ("", "What would happen")
+    yield from _course(plan)
+    yield from ("", "What is watched")
+    yield from _watched(plan)
+    yield from ("", "What rolls back")
+    yield from _rolls_back(plan)
+    yield from ("", "What is unwise")
+    yield from (f"  {each.key}: {each.text}" for each in advice)
+    if not advice:
+        yield "  nothing was found"
+
+
+def _course(plan: Plan) -> Iterator[str]:
+    yield f"  start     waits {show_duration(plan.wait_for_canary)} at most for the canary"
+    if plan.checks.pre:
+        yield f"            checks: {_titles(plan.checks.pre)}"
+    yield "            the pre list is ticked or waived"
+    for number, stage in enumerate(plan.stages, start=1):
+        warmup = f" of which {show_duration(stage.warmup)} warmup" if stage.warmup else ""
+        requests = f", {stage.min_requests:,} requests or more" if stage.min_requests else ""
+        yield f"  stage {number:<3} {stage.weight:>3}% for {show_duration(stage.bake)}{warmup}{requests}"
+        if plan.checks.stage:
+            yield f"            checks: {_titles(plan.checks.stage)}"
+        yield f"            {WAYS_ON[plan.advance]}"
+    yield f"  end       the sides change roles; the old one stays for {show_duration(plan.keep_old)}"
+    if plan.checks.post:
+        yield f"            checks: {_titles(plan.checks.post)}"
+    least = "at least" if plan.until == "both" else "at most for the bakes"
+    yield f"  in all    {show_duration(plan.least_seconds)} {least}, people's time not counted"
+
+
+def _titles(checks: tuple[Any, ...]) -> str:
+    return ", ".join(check.title for check in checks)
+
+
+def _watched(plan: Plan) -> Iterator[str]:
+    width = max(map(len, plan.metrics))
+    for name, metric in plan.metrics.items():
+        lines = ", ".join(_lines(metric))
+        if metric.weight == "informational":
+            yield f"  {name:<{width}}  shown only"
+        else:
+            critical = "critical; " if metric.weight == "critical" else ""
+            yield f"  {name:<{width}}  {lines}; {critical}when it fails: {ON_FAIL[plan.on_fail_of(name)]}"
+
+
+def _lines(metric: MetricForm) -> list[str]:
+    return [show_threshold(line, metric.kind) for line in metric.alert]
+
+
+def _rolls_back(plan: Plan) -> Iterator[str]:
+    names = [
+        name
+        for name, metric in plan.metrics.items()
+        if metric.weight != "informational" and plan.on_fail_of(name) != "hold"
+    ]
+    yield f"  a line proven to be crossed: {', '.join(names) or 'none, they hold'}"
+    yield "  a canary that is silent or gone, a stage check that says no twice, and an operator at any time"
+    if plan.blind.then == "rollback":
+        yield f"  no data of either version for {show_duration(plan.blind.after)}"
+    else:
+        yield f"  not: no data of either version; after {show_duration(plan.blind.after)} the release holds and says so"
+    budget, limit = show_duration(plan.rollback.budget), show_duration(plan.rollback.hard_limit)
+    yield f"  within {budget}; after {limit} it counts as failed"

@@ -1,0 +1,31 @@
+"""`laneshift serve`: the engine itself."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from cli.ending import Exit, fail
+from engine.client import SOCKET_NAME, home
+
+
+@click.command()
+def serve() -> None:
+    """Run the engine in the foreground, on the state folder ($LANESHIFT_HOME, else ~/.local/state/laneshift).
+
+    It takes up every release that has not ended. Stop it with Ctrl+C or SIGTERM: its releases stand until an engine
+    runs again, and nothing guards them meanwhile.
+    """
+    from engine import server
+    from engine.journal_records import JournalError, JournalLocked
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    folder = home()
+    try:
+        server.serve(folder, folder / SOCKET_NAME)
+    except JournalLocked as error:
+        fail(Exit.REFUSED, str(error))
+    except (JournalError, server.SocketError, OSError) as error:
+        fail(Exit.NO_ENGINE, str(error))

@@ -1,0 +1,54 @@
+"""`laneshift start`: a release begins."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from cli.ending import OUTCOMES, Exit, fail, show
+from engine.client import EngineClient, ensure_engine
+
+POLL_S = 0.5
+ENDS = ("promoted", "rolled_back", "cancelled", "rollback_failed")
+
+
+@click.command()
+@click.argument("plan", type=click.Path(path_type=Path))
+@click.option("--canary", default="", help="the version to release, if the plan does not name it")
+@click.option("--key", default="", help="a start repeated with the same key attaches to the first one's release")
+@click.option("--watch", "watching", is_flag=True, help="open the cockpit")
+@click.option("--wait", is_flag=True, help="wait for the end; the exit code is the outcome")
+@click.option(
+    "--timeout", type=float, default=None, metavar="SECONDS", help="with --wait: give up waiting (exit code 6)"
+)
+@click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
+def start(plan: Path, canary: str, key: str, watching: bool, wait: bool, timeout: float | None, as_json: bool) -> None:
+    """Start a release of PLAN and print its id. Starts an engine when none runs."""
+    try:
+        text = plan.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(Exit.BAD_INPUT, f"{plan}: {error}")
+    client = EngineClient()
+    ensure_engine(client)
+    release = client.begin(text, str(plan), canary=canary, key=key)
+    show(as_json, {"release": release}, release)
+    if watching:
+        from cli.watch import open_cockpit
+
+        open_cockpit(client, release)
+    elif wait:
+        _wait(client, release, timeout, as_json)
+
+
+def _wait(client: EngineClient, release: str, timeout: float | None, as_json: bool) -> None:
+    started = time.monotonic()
+    while True:
+        seen = client.look(release)
+        if seen["phase"] in ENDS:
+            show(as_json, seen, f"{release}: {seen['phase']}{': ' if seen['ending'] else ''}{seen['ending']}")
+            raise SystemExit(OUTCOMES.get(seen["phase"], Exit.DONE))
+        if timeout is not None and time.monotonic() - started > timeout:
+            fail(Exit.TIMED_OUT, f"{release} is still {seen['phase']}: {seen['waits_for']}")
+        time.sleep(POLL_S)

@@ -1,0 +1,110 @@
+"""From a plan to what a release runs with: the machine's rules, the queries, the router, source and checks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from engine import registry
+from engine.checklist import default_items, not_applicable, with_proofs
+from engine.checks import Check
+from engine.controller import Parts
+from engine.events import Item, Rules, StageRule
+from engine.plan import Plan
+from engine.plan_choice import CheckChoice
+from engine.plan_metrics import AnyMetric, BadShare, Gauge, GoodShare, Latency
+from engine.routers import Router
+from engine.sources.reading import Query
+
+DEFAULT_INTERVAL_S = 5.0
+
+
+def rules_of(plan: Plan) -> Rules:
+    """The plan as the state machine needs it: seconds, fractions, names."""
+    stages = tuple(StageRule(s.weight, s.warmup, s.bake - s.warmup, s.min_requests) for s in plan.stages)
+    return Rules(
+        stages=stages,
+        metrics=plan.judge_metrics(),
+        items=_items(plan, stages),
+        checks={listed: tuple(name for name, _ in named) for listed, named in named_checks(plan).items()},
+        until=plan.until,
+        auto_advance=plan.advance == "auto",
+        interval_s=float(getattr(plan.source.config, "interval", DEFAULT_INTERVAL_S)),
+        converge_s=plan.converge,
+        wait_for_canary_s=plan.wait_for_canary,
+        keep_old_s=plan.keep_old,
+        on_fail=plan.on_fail,
+        on_fail_of={name: plan.on_fail_of(name) for name in plan.metrics},
+        blind_after_s=plan.blind.after,
+        blind_then=plan.blind.then,
+        budget_s=plan.rollback.budget,
+        hard_limit_s=plan.rollback.hard_limit,
+    )
+
+
+def _items(plan: Plan, stages: tuple[StageRule, ...]) -> tuple[Item, ...]:
+    """The default checklist with what the plan adds, drops, and ticks by its checks."""
+    defaults = default_items(stages, plan.judge_metrics())
+    kept = [item for item in defaults if item.id not in plan.checklist.drop]
+    added = [Item(item.id, item.list, item.text) for item in plan.checklist.add]
+    ticks = [(item, name) for named in named_checks(plan).values() for name, check in named for item in check.ticks]
+    return with_proofs([*kept, *added], ticks)
+
+
+def unneeded(plan: Plan, items: tuple[Item, ...]) -> dict[str, str]:
+    """Items that the plan makes pointless: id -> reason."""
+    migration = plan.change.migration if isinstance(plan.change.migration, str) else "there is one"
+    return not_applicable(migration, plan.change.flags, items)
+
+
+def named_checks(plan: Plan) -> dict[str, list[tuple[str, CheckChoice]]]:
+    """The checks of each list under a name of their own; one that stands in two lists is named after its list too."""
+    lists = {"pre": plan.checks.pre, "stage": plan.checks.stage, "post": plan.checks.post}
+    titles = [check.title for checks in lists.values() for check in checks]
+    return {
+        listed: [(c.title if titles.count(c.title) == 1 else f"{c.title} ({listed})", c) for c in checks]
+        for listed, checks in lists.items()
+    }
+
+
+def queries_of(plan: Plan) -> tuple[Query, ...]:
+    """What the source reads for each metric."""
+    return tuple(_query(name, metric) for name, metric in plan.metrics.items())
+
+
+def _query(name: str, metric: AnyMetric) -> Query:
+    judged = metric.judged_as(name)
+    match metric:
+        case BadShare():
+            return Query(judged, total=metric.total, part=metric.bad)
+        case GoodShare():
+            return Query(judged, total=metric.total, part=metric.good)
+        case Latency():
+            return Query(judged, histogram=metric.histogram, line=_line(metric))
+        case Gauge():
+            return Query(judged, gauge=metric.gauge)
+
+
+def _line(metric: Latency) -> float:
+    """The latency that counts as slow: the absolute line, else the relative one times the plan's own baseline."""
+    lines = [line.limit for line in metric.alert if not line.relative]
+    lines += [line.limit * metric.baseline for line in metric.alert if line.relative and metric.baseline]
+    return lines[0] if lines else math.inf
+
+
+def router_of(plan: Plan) -> Router:
+    """The plan's router, not connected yet."""
+    router: Router = registry.resolve("router", plan.router.kind)(plan.router.config)
+    return router
+
+
+def parts_of(plan: Plan, router: Router) -> Parts:
+    """All that a release of this plan works with."""
+    source = registry.resolve("source", plan.source.kind)(plan.source.config)
+    return Parts(router, source, queries_of(plan), dict(_checks(plan)))
+
+
+def _checks(plan: Plan) -> Iterator[tuple[str, Check]]:
+    for named in named_checks(plan).values():
+        for name, choice in named:
+            yield name, registry.resolve("check", choice.kind)(name, choice.config)

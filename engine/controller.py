@@ -1,0 +1,369 @@
+"""Runs one release: observe, read, judge, decide, record, act.
+
+The machine in `engine.release` decides; here its inputs are gathered and its intents carried out, each only after it is
+recorded. Observing, looking and acting are separate loops: a slow router delays no look, a slow source no way back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from engine import events as ev
+from engine.checks import Check, CheckResult, Place
+from engine.events import CheckList, CheckOutcome, Event, Step
+from engine.journal_records import Record
+from engine.judge import Judge
+from engine.judge import Rules as JudgeRules
+from engine.recorder import Recorder
+from engine.release import Answered, Checked, Clock, Input, JournalSlow, Looked, Observed, Order, Took, decide
+from engine.routers import Router, RouterConflict, RouterError, Write
+from engine.sources import Source
+from engine.sources.reading import Differences, Query
+from engine.state import GOING_BACK, Phase, State, apply
+
+log = logging.getLogger(__name__)
+
+SHIFT_LIMIT_S = 5.0  # a write that is not answered by then has failed
+OBSERVE_LIMIT_S = 5.0
+CHECK_LIMIT_S = 60.0
+CLOCK_S = 0.5
+QUICK_S = 0.1  # between two observations while a weight is on its way
+IDLE_S = 10.0  # between two observations of a promoted release
+AFTERMATH_S = 60.0  # how long a rolled back release is still read, for the last laps
+RECENT = 2000  # records kept in memory for clients that come late
+
+
+class Time(Protocol):
+    """The wall clock and waiting, as values that a test can replace."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one release works with."""
+
+    router: Router
+    source: Source
+    queries: tuple[Query, ...]
+    checks: dict[str, Check]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One recorded event with its number in the release."""
+
+    seq: int
+    event: Event
+
+
+class Controller:
+    """One live release. `order` is the way in for people; `publish` hears every event once it is recorded."""
+
+    def __init__(
+        self,
+        state: State,
+        parts: Parts,
+        recorder: Recorder,
+        time: Time,
+        *,
+        publish: Callable[[Sequence[Said]], None],
+        script: Callable[[State], None],
+        kept: dict[str, Any] | None = None,
+        seq: int,
+    ) -> None:
+        """`kept` is what was stored beside the last tick: raw counters and the judge's state; `seq` the last number.
+
+        `script` writes rollback.sh; it is called when the release is taken and at each stage.
+        """
+        self.state = state
+        self.seq = seq
+        self.recent: deque[Said] = deque(maxlen=RECENT)
+        self._parts = parts
+        self._recorder = recorder
+        self._time = time
+        self._publish = publish
+        self._script = script
+        self._judge_rules = JudgeRules(state.rules.metrics, state.rules.interval_s)
+        kept = kept or {}
+        self._differences = Differences(parts.queries, kept.get("raw"))
+        self._judge = self._restored_judge(kept)
+        self._moved = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- life
+
+    async def run(self, epoch: int) -> None:
+        """Take the release and see it through; returns when nothing more can happen to it."""
+        self.tell(Took(at=self._time.now(), epoch=epoch))
+        loops = [self._observing(), self._looking(), self._ticking()]
+        try:
+            async with asyncio.TaskGroup() as group:
+                for loop in loops:
+                    group.create_task(loop)
+        finally:
+            await self._stop_effects()
+
+    async def close(self) -> None:
+        """Stop what is under way and let go of connections."""
+        await self._stop_effects()
+        await self._recorder.close()
+        await asyncio.gather(self._parts.router.close(), self._parts.source.close(), return_exceptions=True)
+
+    async def order(self, order: Order) -> list[Event]:
+        """Decide on a person's order; returns what followed, once it is recorded: nothing acknowledged is lost."""
+        events, recorded = self._decide(order)
+        await asyncio.shield(recorded)
+        return events
+
+    def tell(self, given: Input, keep: dict[str, Any] | None = None) -> None:
+        """Decide and fold; what follows is published and acted on when it is recorded. Never waits: with a journal
+        that hangs the canary is watched still."""
+        self._decide(given, keep)
+
+    def _decide(self, given: Input, keep: dict[str, Any] | None = None) -> tuple[list[Event], asyncio.Future[None]]:
+        was = self.state.phase
+        events = decide(self.state, given)
+        if not events:
+            nothing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            nothing.set_result(None)
+            return [], nothing
+        first = self.seq + 1
+        for event in events:
+            self.state = apply(self.state, event)
+            self._follow(event)
+        self.seq += len(events)
+        said = [Said(first + number, event) for number, event in enumerate(events)]
+        urgent = was in GOING_BACK or self.state.phase in GOING_BACK
+        records = [record_of(one) for one in said]
+        return events, self._recorder.put(records, keep, then=lambda: self._recorded(said), urgent=urgent)
+
+    def _recorded(self, said: Sequence[Said]) -> None:
+        self.recent.extend(said)
+        self._publish(said)
+        for one in said:
+            self._act(one.event)
+
+    def _follow(self, event: Event) -> None:
+        """What the judge must know, in the order of events."""
+        if isinstance(event, ev.StageEntered):
+            self._enter_stage(self._judge)
+        elif isinstance(event, ev.RevisionChanged):
+            self._judge = Judge(self._judge_rules)
+            self._enter_stage(self._judge)
+            self._differences = Differences(self._parts.queries)
+
+    # --- acting
+
+    def _act(self, event: Event) -> None:
+        """Carry out a recorded intent."""
+        if isinstance(event, ev.ShiftIntended):
+            self._moved.set()
+            self._start(self._shift(event), f"shift {event.number}")
+        elif isinstance(event, ev.ChecksStarted):
+            for name in event.names:
+                self._start(self._check(event.list, name, event.attempt), f"check {name}")
+        elif isinstance(event, ev.StageEntered | ev.EngineTook):
+            self._write_script()
+        elif isinstance(event, ev.OrderAccepted):
+            self._moved.set()
+
+    def _write_script(self) -> None:
+        try:
+            self._script(self.state)
+        except OSError:
+            log.exception("rollback.sh of %s could not be written", self.state.release)
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("%s failed", task.get_name(), exc_info=task.exception())
+
+    async def _stop_effects(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _shift(self, intent: ev.ShiftIntended) -> None:
+        raising = intent.base is None or intent.weight > intent.base
+        guard = intent.generation if raising and intent.weight > 0 else None
+        write = Write(self.state.release, intent.number, intent.weight, guard)
+        ok, conflict = False, False
+        try:
+            async with asyncio.timeout(SHIFT_LIMIT_S):
+                detail = await self._parts.router.shift(write)
+            ok = True
+        except TimeoutError:
+            detail = f"no answer within {SHIFT_LIMIT_S:g} s"
+        except RouterConflict as error:
+            detail, conflict = str(error), True
+        except RouterError as error:
+            detail = str(error)
+        except Exception as error:  # a router of another package: its bug must not stop the way back
+            log.exception("the router failed")
+            detail = f"the router failed: {type(error).__name__}: {error}"
+        self.tell(Answered(at=self._time.now(), number=intent.number, ok=ok, detail=detail[:500], conflict=conflict))
+        self._moved.set()
+
+    async def _check(self, listed: CheckList, name: str, attempt: int) -> None:
+        result = await self._asked(name)
+        self.tell(
+            Checked(
+                at=self._time.now(),
+                list=listed,
+                name=name,
+                attempt=attempt,
+                outcome=result.outcome,
+                summary=result.summary[:500],
+                evidence=result.evidence,
+            )
+        )
+
+    async def _asked(self, name: str) -> CheckResult:
+        check = self._parts.checks.get(name)
+        if check is None:
+            return CheckResult(CheckOutcome.ERROR, "the plan has no such check")
+        try:
+            async with asyncio.timeout(CHECK_LIMIT_S):
+                addresses = await self._parts.router.addresses()
+                return await check.run(Place(addresses, self.state.canary, self.state.stable))
+        except TimeoutError:
+            return CheckResult(CheckOutcome.ERROR, f"no answer within {CHECK_LIMIT_S:g} s")
+        except RouterError as error:
+            return CheckResult(CheckOutcome.ERROR, str(error))
+        except Exception as error:  # a check of another package: it could not answer, and that is an answer
+            log.exception("check %s failed", name)
+            return CheckResult(CheckOutcome.ERROR, f"{type(error).__name__}: {error}")
+
+    # --- the loops
+
+    async def _observing(self) -> None:
+        while not self._over():
+            await self._observe()
+            await self._until_moved(self._observe_pause())
+
+    async def _observe(self) -> None:
+        begun = self._time.now()
+        seen, problem = None, ""
+        try:
+            async with asyncio.timeout(OBSERVE_LIMIT_S):
+                seen = await self._parts.router.observe()
+        except TimeoutError:
+            problem = f"no answer within {OBSERVE_LIMIT_S:g} s"
+        except RouterError as error:
+            problem = str(error)
+        except Exception as error:  # a router of another package
+            log.exception("the router failed")
+            problem = f"the router failed: {type(error).__name__}: {error}"
+        self.tell(Observed(at=self._time.now(), begun=begun, seen=seen, problem=problem[:500]))
+
+    def _observe_pause(self) -> float:
+        if self.state.phase in GOING_BACK or self.state.shifting:
+            return QUICK_S
+        return IDLE_S if self.state.phase is Phase.PROMOTED else min(1.0, self.state.rules.interval_s)
+
+    async def _until_moved(self, seconds: float) -> None:
+        """Wait, but no longer than until a weight is on its way."""
+        self._moved.clear()
+        waiting = [asyncio.ensure_future(self._time.sleep(seconds)), asyncio.ensure_future(self._moved.wait())]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+
+    async def _looking(self) -> None:
+        while not self._over():
+            if self.state.canary and self.state.phase is not Phase.PROMOTED:
+                await self._look()
+            await self._time.sleep(self.state.rules.interval_s)
+
+    async def _look(self) -> None:
+        state = self.state
+        reading = await self._parts.source.read(self._parts.queries, canary=state.canary, stable=state.stable)
+        state = self.state
+        samples = self._differences.since_last(reading)
+        if not samples and not reading.problem:
+            return  # the first reading: nothing to compare it with
+        weight = None if state.router_problem or state.observed_at is None else state.observed
+        in_place = weight is not None and weight == state.desired
+        past_warmup = state.phase is Phase.FINISHING or (
+            state.phase is Phase.STAGE and state.step not in (Step.SHIFT, Step.WARMUP)
+        )
+        verdicts = self._judge.look(samples, weight=weight or 0.0, judged=in_place and past_warmup)
+        self.tell(
+            Looked(at=reading.at, weight=weight, samples=samples, verdicts=verdicts, problem=reading.problem[:500]),
+            self._kept(),
+        )
+
+    async def _ticking(self) -> None:
+        while not self._over():
+            self.tell(Clock(at=self._time.now()))
+            await self._time.sleep(CLOCK_S)
+
+    def _over(self) -> bool:
+        state, now = self.state, self._time.now()
+        if state.phase is Phase.CANCELLED:
+            return True
+        if state.phase is Phase.PROMOTED:
+            return state.keep_until is None
+        if state.phase is not Phase.ROLLED_BACK or state.rollback is None or state.ended_at is None:
+            return False
+        laps = state.rollback.last_canary_request is not None and state.rollback.recovered is not None
+        return laps or not state.moved or now - state.ended_at > AFTERMATH_S
+
+    # --- what is kept beside the ticks
+
+    def _enter_stage(self, judge: Judge) -> None:
+        rule = self.state.rule
+        if rule is None:
+            judge.enter_stage(-1, 0, None)
+            return
+        needed = rule.min_requests if self.state.rules.until == "both" else None
+        judge.enter_stage(self.state.stage, rule.weight, needed)
+
+    def _kept(self) -> dict[str, Any]:
+        return {
+            "raw": self._differences.state(),
+            "judge": {"stage": self.state.stage, "revision": self.state.revision, "state": self._judge.state()},
+        }
+
+    def _restored_judge(self, kept: dict[str, Any]) -> Judge:
+        stored = kept.get("judge")
+        if stored and (stored["stage"], stored["revision"]) == (self.state.stage, self.state.revision):
+            return Judge.restore(self._judge_rules, stored["state"])
+        # The stage began after the last tick was kept: nothing of it has been judged yet.
+        judge = Judge(self._judge_rules)
+        self._enter_stage(judge)
+        return judge
+
+    def journal_trouble(self, reason: str) -> None:
+        """The journal does not take records (or, with "", does again). Said at once, and recorded when it can be."""
+        if reason != self.state.journal_late:
+            self.tell(JournalSlow(at=self._time.now(), reason=reason))
+
+
+def record_of(said: Said) -> Record:
+    """An event as the journal stores it."""
+    kind, at, data = ev.to_data(said.event)
+    return Record(said.seq, at, kind, data)
+
+
+def events_of(records: Iterable[Record]) -> list[Said]:
+    """Journal records as events. Raises KeyError for a kind that this version does not know."""
+    return [Said(record.seq, ev.from_data(record.type, record.at, record.data)) for record in records]

@@ -1,0 +1,289 @@
+"""All releases of one engine: starts them, resumes them after a restart, hands each its orders."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine import events as ev
+from engine.assembly import parts_of, router_of, rules_of, unneeded
+from engine.controller import Controller, Said, Time, events_of, record_of
+from engine.journal import Journal
+from engine.journal_writer import JournalWriter
+from engine.plan import Plan, parse_plan
+from engine.recorder import Recorder
+from engine.release import Observation, Order, SupersedeOld
+from engine.routers import Router, RouterError
+from engine.script import write_script
+from engine.state import FINAL, Phase, State, fold
+
+log = logging.getLogger(__name__)
+
+
+class RefusedError(Exception):
+    """A start or an order that the engine does not take; the message says why and what to do."""
+
+
+class UnknownReleaseError(LookupError):
+    """There is no release of that id."""
+
+
+class WallTime:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that long."""
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class StartOrder:
+    """What a start carries: the plan's own bytes and name, who asks, and what names the repeat of the same start."""
+
+    plan: bytes
+    plan_name: str
+    who: str
+    canary: str = ""
+    key: str = ""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A release in this engine's hands; `running` until nothing more can happen to it."""
+
+    controller: Controller
+    running: asyncio.Task[None] | None = None
+    listeners: set[Callable[[Sequence[Said]], None]] = field(default_factory=set)
+    trouble: str = ""
+
+
+class Host:
+    """The releases of one journal. One engine holds them all: the journal's lock."""
+
+    def __init__(self, home: Path, clock: Time | None = None) -> None:
+        """`home` is the state folder. Opens the journal in it: raises its errors."""
+        self._home = home
+        self._time = clock or WallTime()
+        self.journal = Journal.open(home / "journal.db")
+        self.epoch = self.journal.engine_epoch()
+        self._writer = JournalWriter(self.journal)
+        self._held: dict[str, _Held] = {}
+        self._starting = asyncio.Lock()
+
+    def now(self) -> float:
+        """The engine's time, in seconds since the epoch."""
+        return self._time.now()
+
+    @property
+    def notices(self) -> list[str]:
+        """What opening the journal found, and what it says now; loud in every front end."""
+        found = []
+        if self.journal.recovered is not None:
+            found.append(str(self.journal.recovered))
+        if self.journal.drained is not None and self.journal.drained.refused:
+            found.append(str(self.journal.drained))
+        found += sorted({held.trouble for held in self._held.values() if held.trouble})
+        return found
+
+    async def resume(self) -> None:
+        """Take every release that has not ended, as the journal has it."""
+        for row in await asyncio.to_thread(self.journal.releases):
+            try:
+                held = await self._load(row.id)
+            except (KeyError, TypeError, ValueError) as error:
+                log.exception("%s can't be resumed", row.id)
+                raise RefusedError(f"{row.id} can't be resumed: {error}") from error
+            if held.controller.state.phase not in FINAL or held.controller.state.keep_until is not None:
+                self._run(held)
+
+    async def close(self) -> None:
+        """Let go of all releases; they go on when the next engine takes them."""
+        running = [held.running for held in self._held.values() if held.running is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for held in self._held.values():
+            await held.controller.close()
+        await asyncio.to_thread(self._writer.close)
+        self.journal.close()
+
+    # --- questions
+
+    def ids(self) -> list[str]:
+        """The releases in this engine's hands, oldest first."""
+        return list(self._held)
+
+    def state(self, release: str) -> State:
+        """A release now. Raises UnknownReleaseError."""
+        return self._of(release).controller.state
+
+    async def history(self, release: str, after: int) -> list[Said]:
+        """All recorded events later than number `after`, those that still wait beside the journal included."""
+        held = self._of(release)
+        recent = [said for said in held.controller.recent if said.seq > after]
+        if recent and recent[0].seq == after + 1:
+            return recent
+        stored = events_of(await asyncio.to_thread(self.journal.read, release, after))
+        last = stored[-1].seq if stored else after
+        return [*stored, *(said for said in held.controller.recent if said.seq > last)]
+
+    def listen(self, release: str, listener: Callable[[Sequence[Said]], None]) -> Callable[[], None]:
+        """Call `listener` with everything recorded from now on; returns what ends that."""
+        listeners = self._of(release).listeners
+        listeners.add(listener)
+        return lambda: listeners.discard(listener)
+
+    # --- orders
+
+    async def order(self, release: str, order: Order) -> list[ev.Event]:
+        """Hand an order to its release; returns what followed. Raises UnknownReleaseError."""
+        return await self._of(release).controller.order(order)
+
+    async def start(self, order: StartOrder) -> str:
+        """Start a release and return its id; a start repeated with the same key returns the first one's.
+
+        Raises PlanError, RefusedError.
+        """
+        plan = parse_plan(order.plan, order.plan_name)
+        async with self._starting:
+            repeated = await self._started_before(plan.service, order.key)
+            if repeated:
+                return repeated
+            router = router_of(plan)
+            try:
+                await self._may_start(router)
+                created = await self._created(plan, router, order)
+            except BaseException:
+                await router.close()
+                raise
+            first = [Said(seq, event) for seq, event in enumerate([created, *_not_applicable(plan, created)], 1)]
+            await self._store(order, created, first)
+            self._run(self._hold(created.release, first, plan, router, {}))
+            await self._supersede(created)
+            return created.release
+
+    async def _started_before(self, service: str, key: str) -> str:
+        if not key:
+            return ""
+        rows = await asyncio.to_thread(self.journal.releases)
+        return next((row.id for row in rows if (row.service, row.key) == (service, key)), "")
+
+    async def _may_start(self, router: Router) -> None:
+        for held in self._held.values():
+            state = held.controller.state
+            if state.target == router.target and state.phase not in FINAL:
+                raise RefusedError(f"{state.release} is under way on {router.target}: attach to it, or end it first")
+        try:
+            seen: Observation = await router.observe()
+        except RouterError as error:
+            raise RefusedError(f"the router can't be read: {error}") from error
+        if seen.weight != 0:
+            raise RefusedError(
+                f"stable ({seen.stable}) does not carry the traffic: {seen.weight:g}% goes to the canary's side "
+                f"({seen.canary}); if that is the version in service now, exchange stable and canary in the plan"
+            )
+
+    async def _created(self, plan: Plan, router: Router, order: StartOrder) -> ev.Created:
+        release = await asyncio.to_thread(self.journal.next_id, plan.service)
+        return ev.Created(
+            at=self._time.now(),
+            release=release,
+            service=plan.service,
+            summary=plan.change.summary or "",
+            target=router.target,
+            plan_digest=plan.digest,
+            canary_wanted=order.canary or (plan.version.canary if plan.version else ""),
+            who=order.who,
+            rules=rules_of(plan),
+            manual_rollback=router.manual_rollback(release),
+        )
+
+    async def _store(self, order: StartOrder, created: ev.Created, first: Sequence[Said]) -> None:
+        kept = {"plan": {"text": order.plan.decode(), "name": order.plan_name}}
+        await asyncio.to_thread(
+            self.journal.create_release,
+            created.release,
+            created.target,
+            created.service,
+            created.at,
+            order.key or None,
+            records=[record_of(one) for one in first],
+            keep=kept,
+        )
+
+    async def _supersede(self, created: ev.Created) -> None:
+        """An earlier release on this target is no way back any more: its old side is this one's canary side."""
+        for held in list(self._held.values()):
+            state = held.controller.state
+            kept = state.phase is Phase.PROMOTED and state.keep_until is not None
+            if kept and state.target == created.target and state.release != created.release:
+                held.controller.tell(SupersedeOld(at=self._time.now(), by=created.release))
+
+    # --- holding
+
+    def _of(self, release: str) -> _Held:
+        held = self._held.get(release)
+        if held is None:
+            known = ", ".join(list(self._held)[-5:]) or "none"
+            raise UnknownReleaseError(f"there is no release {release!r}; the latest are: {known}")
+        return held
+
+    async def _load(self, release: str) -> _Held:
+        records = await asyncio.to_thread(self.journal.read, release)
+        kept: dict[str, Any] = await asyncio.to_thread(self.journal.kept, release)
+        plan = parse_plan(kept["plan"]["text"].encode(), kept["plan"]["name"])
+        return self._hold(release, events_of(records), plan, router_of(plan), kept)
+
+    def _hold(self, release: str, said: list[Said], plan: Plan, router: Router, kept: dict[str, Any]) -> _Held:
+        state = fold(one.event for one in said)
+        if state is None:
+            raise ValueError(f"{release} has no events")
+
+        def publish(news: Sequence[Said]) -> None:
+            for listener in tuple(held.listeners):
+                listener(news)
+
+        def trouble(reason: str) -> None:
+            held.trouble = reason
+            held.controller.journal_trouble(reason)
+
+        recorder = Recorder(release, self._writer, trouble)
+        controller = Controller(
+            state,
+            parts_of(plan, router),
+            recorder,
+            self._time,
+            publish=publish,
+            script=lambda now: write_script(self._home, now, router),
+            kept=kept,
+            seq=said[-1].seq,
+        )
+        held = self._held[release] = _Held(controller)
+        return held
+
+    def _run(self, held: _Held) -> None:
+        held.running = asyncio.create_task(self._see_through(held), name=held.controller.state.release)
+
+    async def _see_through(self, held: _Held) -> None:
+        try:
+            await held.controller.run(self.epoch)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # Nobody guards this release now: say it wherever somebody looks.
+            log.exception("%s is not guarded any more", held.controller.state.release)
+            held.trouble = f"{held.controller.state.release} is NOT GUARDED: the engine failed: {error!r}"
+
+
+def _not_applicable(plan: Plan, created: ev.Created) -> list[ev.Event]:
+    reasons = unneeded(plan, created.rules.items)
+    return [ev.ItemNotApplicable(at=created.at, item=item, reason=reason) for item, reason in reasons.items()]

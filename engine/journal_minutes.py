@@ -1,0 +1,104 @@
+"""Summaries per minute of what the ticks showed: they stay when the ticks are pruned.
+
+They are sums of counts, never means of rates, so that any span of minutes can be added up again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, insert, select
+
+from engine.journal_records import Minute, Record, sealed
+from engine.journal_tables import checked, minutes
+
+Key = tuple[int, str, str]
+_NAMES = tuple(Minute.__dataclass_fields__)
+
+
+def add(connection: Connection, release: str, ticks: Iterable[Record]) -> None:
+    """Add the samples of these ticks to the release's minutes, within the caller's transaction."""
+    fresh = _summed(reading for tick in ticks for reading in _readings(tick))
+    if not fresh:
+        return
+    touched = and_(
+        minutes.c.release == release,
+        minutes.c.minute.in_({minute for minute, _, _ in fresh}),
+    )
+    known = connection.execute(select(minutes).where(touched)).mappings()
+    before = {_key(minute): minute for minute in (Minute(**{n: checked(row)[n] for n in _NAMES}) for row in known)}
+    merged = {key: _merged(before[key], minute) if key in before else minute for key, minute in fresh.items()}
+    connection.execute(delete(minutes).where(touched))
+    rows = [sealed({"release": release, **asdict(minute)}) for minute in (before | merged).values()]
+    connection.execute(insert(minutes), rows)
+
+
+def read(connection: Connection, release: str, after: int) -> list[Minute]:
+    """The release's minutes that begin later than `after`, in order."""
+    query = (
+        select(minutes)
+        .where(minutes.c.release == release, minutes.c.minute > after)
+        .order_by(minutes.c.minute, minutes.c.metric, minutes.c.side)
+    )
+    rows = connection.execute(query).mappings()
+    return [Minute(**{name: checked(row)[name] for name in _NAMES}) for row in rows]
+
+
+def minute_of(at: float) -> int:
+    """The first second of the minute that `at` is in, both since 1970."""
+    return int(at // 60) * 60
+
+
+def _readings(tick: Record) -> list[Minute]:
+    return [
+        _reading(minute_of(tick.at), str(sample["metric"]), side, _number(sample.get("seconds")), counts)
+        for sample in tick.data.get("samples", ())
+        for side in ("canary", "stable")
+        if (counts := sample.get(side)) is not None
+    ]
+
+
+def _reading(start: int, metric: str, side: str, seconds: float, counts: Mapping[str, Any]) -> Minute:
+    total, bad, bad_low = (_number(counts.get(name)) for name in ("total", "bad", "bad_low"))
+    minute = Minute(start, metric, side, seconds=seconds, total=total, bad=bad, bad_low=bad_low)
+    value = counts.get("value")
+    if value is None or not math.isfinite(value):
+        return minute
+    number = float(value)
+    return replace(minute, readings=1, value_sum=number, value_low=number, value_high=number)
+
+
+def _summed(readings: Iterable[Minute]) -> dict[Key, Minute]:
+    sums: dict[Key, Minute] = {}
+    for reading in readings:
+        key = _key(reading)
+        sums[key] = _merged(sums[key], reading) if key in sums else reading
+    return sums
+
+
+def _merged(one: Minute, other: Minute) -> Minute:
+    lows = [value for value in (one.value_low, other.value_low) if value is not None]
+    highs = [value for value in (one.value_high, other.value_high) if value is not None]
+    return replace(
+        one,
+        seconds=one.seconds + other.seconds,
+        total=one.total + other.total,
+        bad=one.bad + other.bad,
+        bad_low=one.bad_low + other.bad_low,
+        readings=one.readings + other.readings,
+        value_sum=one.value_sum + other.value_sum,
+        value_low=min(lows, default=None),
+        value_high=max(highs, default=None),
+    )
+
+
+def _key(minute: Minute) -> Key:
+    return (minute.minute, minute.metric, minute.side)
+
+
+def _number(value: object) -> float:
+    """A count from outside: anything that is no finite number counts as nothing."""
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0.0

@@ -1,0 +1,131 @@
+"""The journal in one SQLite file: how it is opened, locked, and what its errors mean. All that is SQLite's own is here
+and in `journal_recovery`."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import QueuePool
+
+from engine.journal_records import JournalConflict, JournalCorrupt, JournalLocked, JournalUnavailable, sealed
+from engine.journal_tables import FORMAT, facts, metadata
+
+WRITES = "laneshift_writes"
+"""The execution option of a connection that will write: it takes SQLite's write lock at once, not half-way."""
+
+SCHEMA = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+
+_BUSY_SECONDS = 5.0
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA journal_size_limit = 16777216",
+)
+
+
+def uri(path: Path, mode: str) -> str:
+    """SQLite's name of the file; `mode` is `ro` or `rw`, which never create it."""
+    return f"file:{quote(str(path.absolute()))}?mode={mode}"
+
+
+def connect(path: Path, *, readonly: bool) -> Engine:
+    """A pool of connections to an existing file. Transactions begin where they should, not where sqlite3 guesses."""
+
+    def opened() -> sqlite3.Connection:
+        name = uri(path, "ro" if readonly else "rw")
+        connection = sqlite3.connect(
+            name, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        for pragma in ("PRAGMA foreign_keys = ON", *(() if readonly else _PRAGMAS)):
+            connection.execute(pragma)
+        return connection
+
+    engine = create_engine("sqlite://", creator=opened, poolclass=QueuePool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn the database's errors into the journal's own."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise JournalConflict(f"the journal refuses the record: {error.orig}") from error
+    except DBAPIError as error:
+        raise _meaning(error.orig) from error
+    except sqlite3.Error as error:
+        raise _meaning(error) from error
+
+
+def _meaning(error: BaseException | None) -> JournalUnavailable:
+    if is_damage(error):
+        return JournalCorrupt(f"the journal's file is damaged: {error}")
+    return JournalUnavailable(f"the journal does not answer: {error}")
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite says that the file itself is broken, as opposed to busy, full or out of reach."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return (code & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def take_lock(path: Path) -> int:
+    """Hold `path`.lock for this process until the returned file descriptor is closed; the pid stands in it.
+
+    JournalLocked when another process has it. The file stays, for a lock on a deleted file would hold nobody off.
+    """
+    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(descriptor, 32).strip()
+        os.close(descriptor)
+        raise JournalLocked(path, int(holder) if holder.isdigit() else None) from None
+    with suppress(OSError):  # on a full disk the lock holds all the same, only without saying whose it is
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+def create(path: Path, *, epoch: int = 0) -> None:
+    """A new journal without releases. Only its owner may read it; SQLite gives its -wal and -shm the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    engine = connect(path, readonly=False)
+    with answering(), engine.execution_options(**{WRITES: True}).begin() as connection:
+        metadata.create_all(connection)
+        values = {
+            "format": FORMAT,
+            "schema": schema_checksum(connection.exec_driver_sql(SCHEMA).scalars()),
+            "epoch": epoch,
+        }
+        connection.execute(insert(facts), [sealed({"name": n, "value": v}) for n, v in values.items()])
+    engine.dispose()
+
+
+def schema_checksum(definitions: Iterable[str]) -> int:
+    """CRC-32 of the tables as SQLite has them written down: the rows of `SCHEMA`."""
+    return zlib.crc32("\n".join(definitions).encode(errors="surrogateescape"))
+
+
+def sync_folder(path: Path) -> None:
+    """Make the folder's names durable: a created or renamed file is not, before that."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,24 @@
+"""What a plan writes under a router's name. Values only; the routers themselves are imported when a release runs."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from engine.plan_fields import Name, Url
+from engine.plan_part import PlanPart, fault, raise_faults
+
+
+class SandboxConfig(PlanPart):
+    """The gateway of the embedded sandbox, by its admin endpoint."""
+
+    url: Url = Field(default="http://127.0.0.1:7480", description="The gateway's address.")
+    stable: Name = Field(default="shop-a", description="The backend that serves when the release starts.")
+    canary: Name = Field(default="shop-b", description="The backend that runs the new version.")
+
+    @model_validator(mode="after")
+    def _two_sides(self) -> Self:
+        if self.stable == self.canary:
+            raise_faults([fault(("canary",), self.canary, f"another backend than stable's, {self.stable}")])
+        return self

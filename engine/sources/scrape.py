@@ -1,0 +1,111 @@
+"""Reads metrics straight from instances and gateways that serve Prometheus or OpenMetrics text."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+import httpx
+from prometheus_client import Metric as Family
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
+from prometheus_client.samples import Sample as Line
+
+from engine.selector import Selector
+from engine.sources.config import ScrapeConfig
+from engine.sources.reading import BUCKET, GAUGE, PART, SIDES, TOTAL, Query, Reading, Side
+
+LONGEST_PAGE = 8 * 1024 * 1024  # bytes; a page beyond this is no metrics page
+ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.9,text/plain;version=0.0.4;q=0.5"
+
+
+class ScrapeSource:
+    """One HTTP request per address and look, all at once, each within the plan's time limit."""
+
+    Config = ScrapeConfig
+
+    def __init__(self, config: ScrapeConfig, *, now: Callable[[], float] = time.time) -> None:
+        self._config = config
+        self._now = now
+        self._http = httpx.AsyncClient(timeout=config.timeout, headers={"Accept": ACCEPT}, trust_env=False)
+
+    async def read(self, queries: tuple[Query, ...], *, canary: str, stable: str) -> Reading:
+        """All series of `queries` now; an address that fails is named in the reading's problem."""
+        pages = await asyncio.gather(*(self._page(str(url)) for url in self._config.urls))
+        at = self._now()
+        problems = [page for page in pages if isinstance(page, str)]
+        values: dict[tuple[str, Side, str], dict[str, float]] = {}
+        versions = {"stable": stable, "canary": canary}
+        for url, page in zip(self._config.urls, pages, strict=True):
+            if isinstance(page, str):
+                continue
+            for query in queries:
+                for side in SIDES:
+                    _collect(values, query, side, versions[side], str(url), page)
+        nothing = len(problems) == len(pages)
+        return Reading(at, values, "; ".join(problems) if nothing else "")
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._http.aclose()
+
+    async def _page(self, url: str) -> list[Line] | str:
+        """The lines of one page, or why there are none."""
+        try:
+            async with asyncio.timeout(self._config.timeout):
+                return await self._lines(url)
+        except (TimeoutError, httpx.TimeoutException):
+            return f"{url} did not answer within {self._config.timeout:g} s"
+        except httpx.HTTPError as error:
+            return f"{url}: {str(error) or type(error).__name__}"
+        except (ValueError, KeyError, IndexError, TypeError) as error:  # whatever the parsers say to nonsense
+            return f"{url} answers no metrics: {str(error)[:80]}"
+
+    async def _lines(self, url: str) -> list[Line]:
+        async with self._http.stream("GET", url) as answer:
+            answer.raise_for_status()
+            body = bytearray()
+            async for part in answer.aiter_bytes():
+                body += part
+                if len(body) > LONGEST_PAGE:
+                    raise ValueError(f"more than {LONGEST_PAGE} bytes")
+        text = body.decode()
+        openmetrics = answer.headers.get("Content-Type", "").startswith("application/openmetrics-text")
+        families: Iterable[Family] = parse_openmetrics(text) if openmetrics else parse_prometheus(text)
+        lines = [line for family in families for line in family.samples]
+        if not lines:
+            raise ValueError("an empty page")
+        return lines
+
+
+def _collect(
+    values: dict[tuple[str, Side, str], dict[str, float]],
+    query: Query,
+    side: Side,
+    version: str,
+    url: str,
+    lines: list[Line],
+) -> None:
+    """Put what `query` asks of one side into `values`."""
+    if not version:
+        return
+    name = query.metric.name
+    roles = ((TOTAL, query.total), (PART, query.part), (GAUGE, query.gauge))
+    for line in lines:
+        for role, selector in roles:
+            if selector is not None and selector.matches(line.name, line.labels, version):
+                values.setdefault((name, side, role), {})[_series(url, line)] = line.value
+        if query.histogram is not None and _is_bucket(query.histogram, line, version):
+            bound = BUCKET + str(float(line.labels["le"]))
+            values.setdefault((name, side, bound), {})[_series(url, line)] = line.value
+
+
+def _is_bucket(selector: Selector, line: Line, version: str) -> bool:
+    name = line.name.removesuffix("_bucket")
+    return name != line.name and "le" in line.labels and selector.matches(name, line.labels, version)
+
+
+def _series(url: str, line: Line) -> str:
+    labels = ",".join(f"{key}={value}" for key, value in sorted(line.labels.items()))
+    return f"{url} {line.name}{{{labels}}}"

@@ -1,0 +1,143 @@
+"""The keys that order something: its question if it asks one, then the order, meant for what was painted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from tui.commands import BY_NAME, label_of, obstacle, verb_of
+from tui.dialogs import Answer, AskReason, Confirm, RollbackQuestion
+from tui.view import weight_words
+from tui.watch import Watch
+from widgets.checklist import Checklist
+from widgets.metrics_table import MetricsTable
+
+
+class Ordering(Watch):
+    """What a person can order of a release."""
+
+    def _order(self, verb: str, name: str, *, reason: str = "", item: str = "", override: bool = False) -> None:
+        order = self.desk.take(verb, name, item)
+        sending = self.desk.send(order, self.painted, reason=reason, override=override)
+        self.run_worker(self._see_through(sending), name=verb, exit_on_error=False)
+        self.paint()
+
+    async def _see_through(self, sending: Coroutine[Any, Any, None]) -> None:
+        await sending
+        self.paint()
+
+    def _hindered(self, name: str) -> bool:
+        """Does the command do nothing now? Then say why."""
+        scene, command = self.scene(), BY_NAME[name]
+        why = obstacle(command, self.painted, scene.at, scene.link, scene.item)
+        if why:
+            self.say(f"{label_of(command, self.painted)}: {why}")
+        return bool(why)
+
+    def _ask(self, title: str, text: str, given: Callable[[str], None]) -> None:
+        """Ask for words; `given` gets them if there are any."""
+        question = AskReason(title, text, glyphs=self.glyphs)
+        self.push_screen(question, lambda words: given(words) if words else None)
+
+    def _confirm(self, title: str, text: str, answers: tuple[Answer, ...], given: Callable[[str], None]) -> None:
+        """Ask with Cancel in focus; `given` gets the result of any other answer."""
+        question = Confirm(title, text, answers, glyphs=self.glyphs)
+        self.push_screen(question, lambda result: given(result) if result else None)
+
+    # --- forward, and standing still
+
+    def action_advance(self) -> None:
+        if not self._hindered("advance"):
+            self._order("advance", "advance")
+
+    def action_override(self) -> None:
+        if not self._hindered("override"):
+            self._ask("Advance without proof?", "The reason is recorded, with your name.", self._override)
+
+    def _override(self, reason: str) -> None:
+        self._order("advance", "advance without proof", reason=reason, override=True)
+
+    def action_pause(self) -> None:
+        if self._hindered("pause"):
+            return
+        verb = verb_of(BY_NAME["pause"], self.painted)
+        if self.painted is not None and self.painted.questions:
+            text = "A metric fails. Why is the canary kept where it is? The reason is recorded."
+            self._ask("Keep the canary?", text, lambda reason: self._order(verb, "keep the canary", reason=reason))
+        else:
+            self._order(verb, verb)
+
+    def action_retry(self) -> None:
+        if not self._hindered("retry"):
+            self._order("retry", "retry")
+
+    def action_cancel(self) -> None:
+        if self._hindered("cancel"):
+            return
+        text = "No traffic has moved. This release ends here; another can be started."
+        answers = (Answer("y", "yes", "give it up"),)
+        self._confirm(f"Cancel {self.release}?", text, answers, lambda _: self._order("cancel", "cancel"))
+
+    def action_note(self) -> None:
+        if not self._hindered("note"):
+            text = "Everybody who looks at this release sees it."
+            self._ask("A note for the journal", text, lambda words: self._order("note", "note", reason=words))
+
+    # --- the way back
+
+    def action_rollback(self) -> None:
+        """Ask, once, with Cancel in focus."""
+        state = self.painted
+        if isinstance(self.screen, RollbackQuestion) or self._hindered("rollback") or state is None:
+            return
+        title = f"Roll back {state.service} to {state.stable or 'stable'}?"
+        text = f"{weight_words(state)} on canary {state.canary or 'unknown'}. All traffic goes to stable at once."
+        self.push_screen(RollbackQuestion(title, text, glyphs=self.glyphs), self._roll_back)
+
+    def _roll_back(self, given: str | None) -> None:
+        if given:
+            while len(self.screen_stack) > 1:
+                self.pop_screen()
+            self._order("rollback", "roll back")
+
+    def action_hurry(self) -> None:
+        """F9 asks, F9 again says yes: on any keyboard layout, and inside an input."""
+        if isinstance(self.screen, RollbackQuestion):
+            self.screen.dismiss("yes")
+        else:
+            self.action_rollback()
+
+    # --- the checklist
+
+    def action_focus_checklist(self) -> None:
+        self.main.query_one(Checklist).focus()
+
+    def action_focus_metrics(self) -> None:
+        self.main.query_one(MetricsTable).focus()
+
+    def _item(self, name: str) -> str:
+        """The chosen item if keys go to the checklist and nothing hinders; else go there, or say why."""
+        checklist = self.main.query_one(Checklist)
+        if not checklist.has_focus:
+            checklist.focus()
+            self.say(f"{name}: choose an item with j and k, then {BY_NAME[name].key} again", "")
+            return ""
+        return "" if self._hindered(name) else self.scene().item
+
+    def action_tick(self) -> None:
+        item = self._item("tick")
+        if item:
+            self._order("tick", f"tick {item}", item=item)
+
+    def action_untick(self) -> None:
+        item = self._item("untick")
+        if item:
+            self._order("untick", f"untick {item}", item=item)
+
+    def action_waive(self) -> None:
+        item = self._item("waive")
+        if item:
+            text = "Why need it not hold? The reason is recorded, with your name."
+            self._ask(
+                f"Waive {item}?", text, lambda reason: self._order("waive", f"waive {item}", reason=reason, item=item)
+            )

@@ -1,0 +1,77 @@
+"""What became of the orders given here: asked, accepted, in effect. Success is never shown before its event. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from engine import events as ev
+from engine.events import Event
+
+
+class Progress(IntEnum):
+    ASKED = 0
+    ACCEPTED = 1
+    IN_EFFECT = 2
+    REFUSED = 3
+    LOST = 4
+
+
+# The event that says that an order is in effect.
+EFFECTS: dict[str, tuple[type[Event], ...]] = {
+    "advance": (ev.ShiftConfirmed, ev.FinishStarted),
+    "pause": (ev.Paused,),
+    "resume": (ev.Resumed, ev.QuestionAnswered),
+    "rollback": (ev.RolledBack,),
+    "retry": (ev.ChecksStarted, ev.ShiftIntended),
+    "cancel": (ev.Cancelled,),
+    "tick": (ev.ItemTicked,),
+    "untick": (ev.ItemUnticked,),
+    "waive": (ev.ItemWaived,),
+    "note": (ev.Noted,),
+}
+
+
+@dataclass(slots=True)
+class GivenOrder:
+    """One order: `name` as people read it, `why` of a refusal or a loss."""
+
+    verb: str
+    name: str
+    asked_at: float
+    item: str = ""
+    progress: Progress = Progress.ASKED
+    why: str = ""
+
+    def answered(self, *, accepted: bool, why: str) -> None:
+        """The engine's answer. Its events may have come first: then nothing is taken back."""
+        if not accepted:
+            self.progress, self.why = Progress.REFUSED, why
+        elif self.progress is Progress.ASKED:
+            self.progress = Progress.ACCEPTED
+
+    def lost(self, why: str) -> None:
+        """No answer came: nobody knows whether it counts."""
+        if self.progress is Progress.ASKED:
+            self.progress, self.why = Progress.LOST, why
+
+    def saw(self, event: Event) -> None:
+        """An event that may be this order's effect."""
+        if self.progress > Progress.ACCEPTED or not isinstance(event, EFFECTS[self.verb]):
+            return
+        if not self.item or getattr(event, "item", self.item) == self.item:
+            self.progress = Progress.IN_EFFECT
+
+    def words(self, at: float) -> tuple[str, str]:
+        """A sentence for the message line, and its role."""
+        waited = at - self.asked_at
+        if self.progress is Progress.ASKED:
+            since = f" {waited:.0f} s ago, no answer yet" if waited >= 1 else ""
+            return f"{self.name}: asked{since}", "warn" if since else ""
+        if self.progress is Progress.ACCEPTED:
+            return f"{self.name}: accepted, not yet in effect", ""
+        if self.progress is Progress.IN_EFFECT:
+            return f"{self.name}: in effect", "good"
+        if self.progress is Progress.REFUSED:
+            return f"{self.name} refused: {self.why}", "warn"
+        return f"{self.name}: no answer ({self.why}); it may or may not count", "bad"

@@ -1,0 +1,322 @@
+"""What the screen shows, made of what is known: pure functions from the story to the rows that the widgets take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.events import Step
+from engine.gates import blockers, refusal
+from engine.outlook import outlook
+from engine.state import FINAL, GOING_BACK, ItemState, Phase, State
+from tui.commands import COMMANDS, Command, commands, label_of, obstacle, verb_of
+from tui.feed import Link
+from tui.story import Story
+from tui.times import clock, span
+from tui.view_end import panel
+from tui.view_metrics import chart_of, metric_rows
+from widgets.chart import ChartData
+from widgets.checklist import ChecklistRows, ItemRow, Mark
+from widgets.glyphs import Glyphs
+from widgets.lanes import Lanes
+from widgets.metrics_table import MetricTable
+from widgets.notes import Coming, KeyHint, LogLine, Notice, Panel
+from widgets.stage_bar import Place, StageCell
+from widgets.status import Status
+
+ROLLBACK = next(command for command in COMMANDS if command.name == "rollback")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that decides what is shown. `at` is the engine's time, `heard_at` its last beat, both in seconds."""
+
+    story: Story
+    at: float
+    link: Link
+    glyphs: Glyphs
+    heard_at: float | None = None
+    lost: str = ""
+    notices: tuple[str, ...] = ()
+    chosen_metric: int = 0
+    chosen_item: int = 0
+    demo: bool = False
+
+    @property
+    def item(self) -> str:
+        """The id of the chosen checklist item."""
+        items = list(self.story.state.items) if self.story.state is not None else []
+        return items[min(self.chosen_item, len(items) - 1)] if items else ""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look at the release, ready for the widgets."""
+
+    status: Status
+    stages: tuple[StageCell, ...]
+    lanes: Lanes
+    metrics: MetricTable
+    chart: ChartData | None
+    checklist: ChecklistRows
+    coming: Coming
+    log: tuple[LogLine, ...]
+    keys: tuple[KeyHint, ...]
+    banner: Notice | None
+    panel: Panel | None
+
+
+def look(scene: Scene) -> View | None:
+    """Everything at once; None while nothing of the release is known."""
+    state = scene.story.state
+    if state is None:
+        return None
+    rows = metric_rows(scene.story, state, scene.glyphs)
+    chosen = min(scene.chosen_metric, max(0, len(rows) - 1))
+    return View(
+        status=status(state, scene),
+        stages=stages(state, scene.at),
+        lanes=lanes(state),
+        metrics=MetricTable(rows, chosen),
+        chart=chart_of(scene.story, state, chosen, scene.at),
+        checklist=checklist(state, scene.chosen_item),
+        coming=coming(state, scene),
+        log=tuple(LogLine(clock(entry.at), entry.text, entry.tone) for entry in list(scene.story.log)[-60:]),
+        keys=keys(scene),
+        banner=banner(scene),
+        panel=panel(state, scene.at, scene.glyphs),
+    )
+
+
+# --- status
+
+
+def phase_words(state: State, at: float, glyphs: Glyphs) -> tuple[str, str, str]:
+    """Sign, word and role of where the release stands."""
+    if state.phase in _ENDS:
+        sign, word, tone = _ENDS[state.phase]
+        return getattr(glyphs, sign), word, tone
+    if state.questions:
+        return glyphs.asks, "ASKS", "caution"
+    if state.holds:
+        return glyphs.held, "HELD", "caution"
+    if state.paused_by:
+        return glyphs.paused, "PAUSED", "chosen"
+    if state.phase is Phase.FINISHING:
+        return glyphs.now, "FINISHING", "bold"
+    ready = not blockers(state, at)
+    if state.phase is Phase.PREFLIGHT:
+        return (glyphs.done, "READY TO START", "chosen") if ready else (glyphs.ahead, "PREFLIGHT", "bold")
+    if state.step is Step.GATE:
+        return (glyphs.done, "READY", "chosen") if ready else (glyphs.now, "WAITING", "bold")
+    return glyphs.now, _STEP_WORDS[state.step], "bold"
+
+
+_ENDS = {
+    Phase.ROLLING_BACK: ("back", "ROLLING BACK", "alarm"),
+    Phase.ROLLBACK_FAILED: ("failed", "ROLLBACK FAILED", "alarm"),
+    Phase.ROLLED_BACK: ("back", "ROLLED BACK", "alarm"),
+    Phase.PROMOTED: ("done", "PROMOTED", "good"),
+    Phase.CANCELLED: ("failed", "CANCELLED", "caution"),
+}
+_STEP_WORDS = {Step.SHIFT: "SHIFTING", Step.WARMUP: "WARMING UP", Step.BAKE: "BAKING", Step.CHECKS: "CHECKING"}
+
+
+def status(state: State, scene: Scene) -> Status:
+    """The two rows at the top."""
+    sign, word, tone = phase_words(state, scene.at, scene.glyphs)
+    link, link_tone = _link_words(scene)
+    stage = f"stage {state.stage + 1} of {len(state.rules.stages)}" if state.stage >= 0 else ""
+    canary = state.canary or state.canary_wanted or "canary not there yet"
+    versions = f"{state.stable} {scene.glyphs.arrow} {canary}" if state.stable else canary
+    return Status(
+        service=state.service,
+        versions=versions,
+        release=f"{state.release} (demo)" if scene.demo else state.release,
+        who=state.who,
+        clock=clock(scene.at),
+        sign=sign,
+        phase=word,
+        tone=tone,
+        detail=stage,
+        weight=weight_words(state),
+        alerts=", ".join(state.alerts),
+        link=link,
+        link_tone=link_tone,
+    )
+
+
+def weight_words(state: State) -> str:
+    """The weight, always split into what is wanted and what was read."""
+    seen = "?" if state.observed is None else f"{state.observed:g}%"
+    return f"weight {seen} observed, {state.desired}% desired"
+
+
+def _link_words(scene: Scene) -> tuple[str, str]:
+    if scene.link is Link.CONNECTED:
+        return f"{scene.glyphs.done} engine", "good"
+    if scene.link is Link.CONNECTING:
+        return "connecting", "dim"
+    word = "STALE" if scene.link is Link.STALE else "NO ENGINE"
+    return f" {scene.glyphs.failed} {word} ", "alarm"
+
+
+# --- road
+
+
+def stages(state: State, at: float) -> tuple[StageCell, ...]:
+    """Every stage and where it stands."""
+    return tuple(
+        StageCell(rule.weight, *_place(state, number, at), progress=_progress(state) if number == state.stage else 0.0)
+        for number, rule in enumerate(state.rules.stages)
+    )
+
+
+def _place(state: State, number: int, at: float) -> tuple[Place, str]:
+    if state.phase is Phase.PROMOTED or (state.phase is Phase.FINISHING and number <= state.stage):
+        return "done", "done"
+    if state.phase in GOING_BACK or state.phase is Phase.ROLLED_BACK:
+        return ("undone", "undone") if number <= state.stage else ("ahead", "")
+    if number < state.stage:
+        return "done", "done"
+    if number == state.stage:
+        return "now", _stage_word(state, at)
+    return ("next", "next") if number == state.stage + 1 and state.phase not in FINAL else ("ahead", "")
+
+
+def _stage_word(state: State, at: float) -> str:
+    rule = state.rule
+    assert rule is not None
+    since = _since_tick(state, at)
+    if state.step is Step.WARMUP:
+        return f"warmup {span(rule.warmup_s - state.warmed_s - since)}"
+    if state.step is Step.BAKE and state.baked_s < rule.bake_s:
+        return f"bake {span(rule.bake_s - state.baked_s - since)} left"
+    if state.step is Step.BAKE and state.requests < rule.min_requests:
+        return f"{state.requests:.0f}/{rule.min_requests} req"
+    return {Step.SHIFT: "shifting", Step.CHECKS: "checks", Step.GATE: "gate"}.get(state.step, "bake")
+
+
+def _since_tick(state: State, at: float) -> float:
+    """Seconds since the last look that will most likely count, so that a countdown runs between two looks."""
+    if state.last_tick_at is None or state.observed != state.desired or state.source_problem:
+        return 0.0
+    return max(0.0, min(at - state.last_tick_at, state.rules.interval_s))
+
+
+def _progress(state: State) -> float:
+    """How much of the stage's proof is there, 0..1."""
+    rule = state.rule
+    if rule is None or state.phase is not Phase.STAGE:
+        return 0.0
+    whole = rule.warmup_s + rule.bake_s
+    timed = min(1.0, (state.warmed_s + state.baked_s) / whole) if whole else 1.0
+    counted = min(1.0, state.requests / rule.min_requests) if rule.min_requests else 1.0
+    if state.step in (Step.SHIFT, Step.WARMUP):
+        return timed if state.step is Step.WARMUP else 0.0
+    return min(timed, counted) if state.rules.until == "both" else max(timed, counted)
+
+
+def lanes(state: State) -> Lanes:
+    """The road, with how many of each side are ready where the router tells."""
+    notes = ["" if ready is None else f"{ready} ready" for ready in (state.stable_ready, state.canary_ready)]
+    canary = state.canary or state.canary_wanted
+    return Lanes(state.stable, canary, float(state.desired), state.observed, notes[0], notes[1])
+
+
+# --- lists
+
+
+def checklist(state: State, chosen: int) -> ChecklistRows:
+    """All items; the list that matters now is the one of this part of the release."""
+    current = "pre" if state.phase is Phase.PREFLIGHT else "post" if state.phase in FINAL else "during"
+    rows = tuple(_item(item) for item in state.items.values())
+    return ChecklistRows(rows, min(chosen, max(0, len(rows) - 1)), current)
+
+
+def _item(item: ItemState) -> ItemRow:
+    why = item.evidence or item.note
+    by = f"{item.who}{f': {why}' if why else ''}" if item.mark != "open" else ""
+    marks: dict[str, Mark] = {"done": "done", "waived": "waived", "n/a": "n/a"}
+    return ItemRow(item.item.id, item.item.list, item.item.text, marks.get(item.mark, "open"), by)
+
+
+# --- what comes
+
+
+def coming(state: State, scene: Scene) -> Coming:
+    """What is waited for, until when, what then, and which keys act."""
+    acts = _acting(state, scene)
+    if scene.link not in (Link.CONNECTED, Link.CONNECTING):
+        heard = f", last heard at {clock(scene.heard_at)}" if scene.heard_at is not None else ""
+        return Coming(f"a word from the engine{heard}", "", "what stands here may be old", acts)
+    seen = outlook(state, scene.at)
+    left = ""
+    if seen.until is not None:
+        until = seen.until - (_since_tick(state, scene.at) if state.phase is Phase.STAGE and _counts_down(state) else 0)
+        left = f"{span(until - scene.at)} left, until {clock(until)}"
+    then = seen.then
+    if _counts_down(state) and not state.rules.auto_advance and not state.holds and not state.paused_by:
+        then = f"{then}, once you advance"
+    return Coming(seen.waits_for, left, then, acts)
+
+
+def _counts_down(state: State) -> bool:
+    return state.phase is Phase.STAGE and state.step in (Step.WARMUP, Step.BAKE) and not state.questions
+
+
+def _acting(state: State, scene: Scene) -> tuple[tuple[str, str], ...]:
+    """Keys that help now: those the outlook names, and the way back while there is one to go."""
+    verbs = list(outlook(state, scene.at).orders)
+    if state.moved and "rollback" not in verbs and state.phase not in FINAL and state.phase not in GOING_BACK:
+        verbs.append("rollback")
+    found = []
+    for verb in verbs:
+        able = [command for command in commands(demo=scene.demo) if verb_of(command, state) == verb]
+        live = [c for c in able if not obstacle(c, state, scene.at, scene.link, _item_for(c, scene))]
+        found += [(command.key, label_of(command, state)) for command in live[:1]]
+    return tuple(found)
+
+
+def _item_for(command: Command, scene: Scene) -> str:
+    """The chosen item; for the question whether anything can be ticked, the first open one does as well."""
+    state = scene.story.state
+    if state is None or not command.needs_item:
+        return ""
+    still = [item.item.id for item in state.items.values() if not item.settled]
+    return scene.item if scene.item in still or not still else still[0]
+
+
+# --- rows of words
+
+
+def keys(scene: Scene) -> tuple[KeyHint, ...]:
+    """The key line: what would be refused now is dimmed."""
+    hints = []
+    for command in commands(demo=scene.demo):
+        live = not obstacle(command, scene.story.state, scene.at, scene.link, scene.item)
+        if live or command.rank <= 5:
+            hints.append(KeyHint(command.key, label_of(command, scene.story.state), live, command.rank))
+    return tuple(hints)
+
+
+def banner(scene: Scene) -> Notice | None:
+    """What must not be missed: no engine, a stale screen, a late rollback, a journal that hangs."""
+    state = scene.story.state
+    by_hand = f" By hand: {state.manual_rollback}" if state is not None and not _over(state, scene.at) else ""
+    if scene.link is Link.GONE:
+        return Notice("NO ENGINE: nothing is guarded.", f"{scene.lost}; trying again.{by_hand}")
+    if scene.link is Link.STALE and scene.heard_at is not None:
+        heard = f"No word from the engine since {clock(scene.heard_at)}; what stands here may be old."
+        return Notice("STALE.", f"{heard} Advance waits, R works.")
+    if state is None:
+        return None
+    if state.late:
+        return Notice("ROLLBACK LATE.", f"{state.late}.{by_hand}")
+    if state.journal_late:
+        return Notice("JOURNAL LATE.", f"{state.journal_late}: the record is kept in a file beside it.", "caution")
+    return Notice("THE ENGINE SAYS:", "; ".join(scene.notices), "caution") if scene.notices else None
+
+
+def _over(state: State, at: float) -> bool:
+    """Nothing is left that a roll back by hand would mend."""
+    return bool(refusal(state, "rollback", at)) or state.phase is Phase.ROLLED_BACK or not state.moved

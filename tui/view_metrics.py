@@ -1,0 +1,158 @@
+"""The rows of the metrics table, and the chart of one metric. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from engine.judge.metric import Metric, Outcome, Verdict, show
+from engine.state import State
+from engine.units import show_threshold
+from tui.story import Reading, Story
+from widgets.chart import ChartData
+from widgets.glyphs import Glyphs
+from widgets.metrics_table import MetricRow
+
+LIVENESS = "liveness"
+
+
+def metric_rows(story: Story, state: State, glyphs: Glyphs) -> tuple[MetricRow, ...]:
+    """One row for each metric of the plan, and one on whether the canary is there at all."""
+    rows = [_row(metric, story, state, glyphs) for metric in state.rules.metrics]
+    alive = state.verdicts.get(LIVENESS)
+    if alive is not None:
+        rows.append(_liveness(alive, state, glyphs))
+    return tuple(rows)
+
+
+def _row(metric: Metric, story: Story, state: State, glyphs: Glyphs) -> MetricRow:
+    readings = story.readings.get(metric.name, ())
+    scale = Scale(metric, readings)
+    newest = readings[-1] if readings else Reading(0.0, None, None)
+    sign, word, tone = _verdict(metric, state, glyphs)
+    return MetricRow(
+        name=metric.name,
+        canary=show(newest.canary, metric.kind),
+        stable=show(newest.stable, metric.kind),
+        limit=_limit(metric),
+        shares=tuple(scale.share(reading.canary) for reading in readings),
+        mark=scale.share(metric.baseline),
+        sign=sign,
+        word=word,
+        tone=tone,
+        reason=_reason(metric, state),
+        alert=metric.name in state.alerts,
+    )
+
+
+class Scale:
+    """A metric's fixed scale: 0 is its best value, 1 its line (the tightest; a relative one at the plan's baseline)."""
+
+    def __init__(self, metric: Metric, readings: Iterable[Reading]) -> None:
+        self.line = line_value(metric)
+        below = bool(metric.thresholds) and not metric.thresholds[0].above
+        self.best = 0.0
+        if self.line is not None:
+            if below:
+                self.best = 1.0 if metric.kind == "good" else metric.limit or 2 * self.line
+            self._top = self.line
+        else:
+            self._top = _top_without_line(metric, readings)
+
+    def share(self, value: float | None) -> float | None:
+        """How far `value` is on the way from the best value to the line; never past it where there is no line."""
+        if value is None or self._top == self.best:
+            return None
+        share = (value - self.best) / (self._top - self.best)
+        return share if self.line is not None else min(share, 1.0)
+
+
+def line_value(metric: Metric) -> float | None:
+    """The tightest line in the metric's unit; a relative one counts from the plan's baseline, if there is one."""
+    usual = metric.baseline or 0.0
+    values = [
+        line.limit * usual if line.relative else line.limit for line in metric.thresholds if usual or not line.relative
+    ]
+    if not values:
+        return None
+    return min(values) if metric.thresholds[0].above else max(values)
+
+
+def _top_without_line(metric: Metric, readings: Iterable[Reading]) -> float:
+    """The upper end without a line: the metric's limit, twice its baseline, or a round number above all seen."""
+    if metric.limit or metric.baseline:
+        return metric.limit or 2 * (metric.baseline or 0.0)
+    highest = max((value for r in readings for value in (r.canary, r.stable) if value is not None), default=1.0)
+    top = 1e-6
+    while top < highest:
+        top *= 10
+    return next((top * part for part in (0.2, 0.5) if top * part >= highest), top)
+
+
+def _limit(metric: Metric) -> str:
+    absolute = [line for line in metric.thresholds if not line.relative]
+    shown = absolute or list(metric.thresholds)
+    return show_threshold(shown[0], metric.kind).removesuffix(" baseline") if shown else "-"
+
+
+def _verdict(metric: Metric, state: State, glyphs: Glyphs) -> tuple[str, str, str]:
+    verdict = state.verdicts.get(metric.name)
+    if verdict is None:
+        return glyphs.nothing, "not judged yet", "dim"
+    sign, word, tone = outcome_words(verdict.outcome, glyphs)
+    return (sign, word, tone) if metric.judged else (sign, f"({word})", "dim")
+
+
+def outcome_words(outcome: Outcome, glyphs: Glyphs) -> tuple[str, str, str]:
+    """Sign, word and role of a class of verdict."""
+    return {
+        Outcome.PASS: (glyphs.done, "pass", "good"),
+        Outcome.FAIL: (glyphs.failed, "FAIL", "bad"),
+        Outcome.INCONCLUSIVE: (glyphs.ahead, "inconclusive", ""),
+        Outcome.NO_DATA: (glyphs.nothing, "no data", "warn"),
+        Outcome.ERROR: (glyphs.error, "error", "warn"),
+    }[outcome]
+
+
+def _reason(metric: Metric, state: State) -> str:
+    verdict = state.verdicts.get(metric.name)
+    said = verdict.reason if verdict is not None else f"{metric.name} has not been judged yet"
+    if len(metric.thresholds) > 1:
+        said += f" (lines: {', '.join(show_threshold(line, metric.kind) for line in metric.thresholds)})"
+    return said if metric.judged else f"{said} (only shown, never decides)"
+
+
+def _liveness(verdict: Verdict, state: State, glyphs: Glyphs) -> MetricRow:
+    sign, word, tone = outcome_words(verdict.outcome, glyphs)
+    return MetricRow(
+        name=LIVENESS,
+        canary=f"{state.requests:,.0f}",
+        stable="-",
+        limit="requests",
+        shares=(),
+        mark=None,
+        sign=sign,
+        word=word,
+        tone=tone,
+        reason=verdict.reason,
+        alert=LIVENESS in state.alerts,
+    )
+
+
+def chart_of(story: Story, state: State, chosen: int, at: float) -> ChartData | None:
+    """The chosen metric as a chart; None when it has none."""
+    if chosen >= len(state.rules.metrics):
+        return None
+    metric = state.rules.metrics[chosen]
+    readings = story.readings.get(metric.name, ())
+    newest = readings[-1].at if readings else at
+    factor, unit = {"latency": (1000.0, "ms"), "gauge": (1.0, "")}.get(metric.kind, (100.0, "%"))
+    line = line_value(metric)
+    return ChartData(
+        title=f"{metric.name}{f' ({unit})' if unit else ''}, seconds before the last look",
+        seconds=tuple(reading.at - newest for reading in readings),
+        canary=tuple(None if r.canary is None else r.canary * factor for r in readings),
+        stable=tuple(None if r.stable is None else r.stable * factor for r in readings),
+        line=None if line is None else line * factor,
+        baseline=None if metric.baseline is None else metric.baseline * factor,
+        from_zero=metric.kind != "good",
+    )

@@ -1,0 +1,142 @@
+"""Every event of a release as a sentence, for the cockpit's log and for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from engine import events as ev
+from engine.events import CheckOutcome, Event
+from engine.state import State
+
+Tone = Literal["", "dim", "good", "warn", "bad"]
+
+_ANSWERS = {CheckOutcome.PASS: "says yes", CheckOutcome.FAIL: "says no", CheckOutcome.ERROR: "could not run"}
+_STEPS = {
+    ev.Step.SHIFT: "traffic shifts",
+    ev.Step.WARMUP: "warmup, not judged yet",
+    ev.Step.BAKE: "bakes",
+    ev.Step.CHECKS: "its checks run",
+    ev.Step.GATE: "ready, at the gate",
+}
+_LAPS = {"last_canary_request": "the canary answered its last request", "recovered": "errors are back to normal"}
+
+_SAY: dict[type[Event], Callable[[Any, State], str]] = {
+    ev.Created: lambda e, _s: f"{e.who} created release {e.release} of {e.service}" + _because(e.summary),
+    ev.EngineTook: lambda e, _s: f"an engine holds the release (epoch {e.epoch})",
+    ev.JournalLate: lambda e, _s: f"the journal does not answer, the record is kept aside: {e.reason}",
+    ev.CanarySeen: lambda e, _s: f"canary {e.canary} is there, stable is {e.stable}",
+    ev.RevisionChanged: lambda e, _s: f"another version runs now: canary {e.canary}, stable {e.stable}; proof is void",
+    ev.OrderAccepted: lambda e, _s: f"{e.who} ordered {_verb(e.verb)}" + _because(e.reason),
+    ev.OrderRefused: lambda e, _s: f"{_verb(e.verb)} of {e.who} refused: {e.why}",
+    ev.Paused: lambda e, _s: f"paused by {e.who}; still guarded",
+    ev.Resumed: lambda e, _s: f"resumed by {e.who}",
+    ev.Noted: lambda e, _s: f"{e.who}: {e.text}",
+    ev.ItemTicked: lambda e, _s: f"{e.item} ticked by {e.who}" + _because(e.evidence or e.note),
+    ev.ItemUnticked: lambda e, _s: f"{e.item} unticked by {e.who}",
+    ev.ItemWaived: lambda e, _s: f"{e.item} waived by {e.who}: {e.reason}",
+    ev.ItemNotApplicable: lambda e, _s: f"{e.item} does not apply: {e.reason}",
+    ev.ChecksStarted: lambda e, _s: f"checks started: {', '.join(e.names)}" + (" (again)" if e.attempt > 1 else ""),
+    ev.CheckFinished: lambda e, _s: f"check {e.name} {_ANSWERS[e.outcome]}" + _because(e.summary),
+    ev.StageEntered: lambda e, s: f"{_stage(e.stage, s)} entered by {e.who}" + _override(e.override),
+    ev.StepEntered: lambda e, s: f"{_stage(s.stage, s)}: {_STEPS[e.step]}",
+    ev.ShiftIntended: lambda e, _s: f"writes weight {e.weight}%" + ("" if e.base is None else f" (now {e.base:g}%)"),
+    ev.ShiftAnswered: lambda e, _s: ("the write was answered" if e.ok else "the write failed") + _because(e.detail),
+    ev.ShiftConfirmed: lambda e, _s: f"{e.weight:g}% is in effect",
+    ev.WeightObserved: lambda e, _s: f"the router shows {e.weight:g}%" + _ready(e) + (f", by {e.by}" if e.by else ""),
+    ev.RouterLost: lambda e, _s: f"the router cannot be read: {e.reason}",
+    ev.Ticked: lambda e, _s: f"looked: {e.requests:,.0f} canary requests in this stage" + _because(e.problem),
+    ev.VerdictChanged: lambda e, _s: f"{e.verdict.metric} {_outcome(e.verdict.outcome.value)}" + _was(e),
+    ev.AlertRaised: lambda e, _s: f"ALERT {e.metric}: {e.reason}",
+    ev.AlertCleared: lambda e, _s: f"alert of {e.metric} is over",
+    ev.Held: lambda e, _s: f"held: {e.reason}",
+    ev.HoldReleased: lambda e, _s: f"no longer held for {e.cause}",
+    ev.Asked: lambda e, _s: e.question,
+    ev.QuestionAnswered: lambda e, _s: f"{e.who} answered for {e.metric}: {e.answer}",
+    ev.RollbackStarted: lambda e, _s: f"ROLLING BACK, by {e.who}: {e.reason}",
+    ev.RollbackSeen: lambda _e, _s: "all traffic seen on stable",
+    ev.RollbackLate: lambda e, _s: ("ROLLBACK FAILED: " if e.failed else "the rollback is late: ") + e.reason,
+    ev.LapRecorded: lambda e, _s: _LAPS.get(e.lap, e.lap),
+    ev.RolledBack: lambda _e, s: f"rolled back: all traffic is on stable {s.stable}".rstrip(),
+    ev.FinishStarted: lambda e, _s: f"finishing, by {e.who}" + _override(e.override),
+    ev.Promoted: lambda _e, s: f"promoted: {s.canary} serves all traffic; the old side is kept",
+    ev.OldSideReleased: lambda e, _s: f"the old side is no way back any more: {e.reason}",
+    ev.Cancelled: lambda e, _s: f"cancelled by {e.who}: {e.reason}",
+}
+
+_TONES: dict[type[Event], Tone] = {
+    ev.JournalLate: "bad",
+    ev.RevisionChanged: "bad",
+    ev.OrderRefused: "warn",
+    ev.ItemWaived: "warn",
+    ev.ShiftConfirmed: "good",
+    ev.RouterLost: "bad",
+    ev.AlertRaised: "warn",
+    ev.Held: "warn",
+    ev.Asked: "warn",
+    ev.RollbackStarted: "bad",
+    ev.RollbackLate: "bad",
+    ev.RolledBack: "good",
+    ev.Promoted: "good",
+}
+
+# What another line of the log says too, or what happens at every look.
+_QUIET = (ev.Ticked, ev.OrderAccepted, ev.WeightObserved, ev.RollbackSeen, ev.ChecksStarted)
+
+
+def sentence(event: Event, state: State) -> str:
+    """What happened, in words; `state` is the release after it."""
+    return _SAY[type(event)](event, state)
+
+
+def tone(event: Event) -> Tone:
+    """How it matters: a role for its line."""
+    if isinstance(event, ev.CheckFinished):
+        return "" if event.outcome is CheckOutcome.PASS else "bad"
+    if isinstance(event, ev.ShiftAnswered):
+        return "bad"
+    if isinstance(event, ev.VerdictChanged):
+        return {"pass": "good", "fail": "bad"}.get(event.verdict.outcome.value, "")  # type: ignore[return-value]  # a dict of literals
+    return _TONES.get(type(event), "")
+
+
+def noteworthy(event: Event) -> bool:
+    """Does a line of a short log say it?"""
+    if isinstance(event, ev.ShiftAnswered):
+        return not event.ok
+    return not isinstance(event, _QUIET)
+
+
+def _verb(verb: str) -> str:
+    return "roll back" if verb == "rollback" else verb
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _override(reason: str) -> str:
+    return f", without proof: {reason}" if reason else ""
+
+
+def _ready(event: ev.WeightObserved) -> str:
+    if event.canary_ready is None and event.stable_ready is None:
+        return ""
+    shown = ["?" if ready is None else str(ready) for ready in (event.canary_ready, event.stable_ready)]
+    return f", ready: canary {shown[0]}, stable {shown[1]}"
+
+
+def _stage(stage: int, state: State) -> str:
+    if stage < 0:
+        return "before the first stage"
+    rules = state.rules.stages
+    return f"stage {stage + 1}" + (f" ({rules[stage].weight}%)" if stage < len(rules) else "")
+
+
+def _outcome(outcome: str) -> str:
+    return outcome.replace("_", " ")
+
+
+def _was(event: ev.VerdictChanged) -> str:
+    was = f" (was {_outcome(event.was)})" if event.was else ""
+    return f"{was}: {event.verdict.reason}"

@@ -1,0 +1,163 @@
+"""The one way that the cockpit draws: lines of styled spans, of which only what changed is painted again.
+
+Textual repaints a dirty widget whole and never compares; a few small lines compared here keep a quiet screen silent.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import ClassVar, Generic, TypeVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from widgets.glyphs import UNICODE, Glyphs
+from widgets.plain import fit, plain, width_of
+
+Span = tuple[str, str]  # text and role; an empty role is plain text
+Line = tuple[Span, ...]
+
+ROLES = (
+    "dim", "bold", "title", "good", "warn", "bad", "alarm", "caution", "stable", "canary", "mark", "key", "chosen",
+)  # fmt: skip
+
+
+def line(*spans: Span | str) -> Line:
+    """A line of spans; bare text has no role. All text is made plain, and empty spans are left out."""
+    pairs = ((span, "") if isinstance(span, str) else span for span in spans)
+    return tuple((plain(text), role) for text, role in pairs if text)
+
+
+def line_width(spans: Line) -> int:
+    """Cells that a line takes."""
+    return sum(width_of(text) for text, _ in spans)
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """`left` and `right` at the two ends of a line; `left` is cut when both do not fit."""
+    room = width - line_width(right)
+    if room <= 0:
+        return cut(right, width)
+    left = cut(left, room - 1)
+    return (*left, (" " * (room - line_width(left)), ""), *right)
+
+
+def cut(spans: Line, width: int) -> Line:
+    """The line in at most `width` cells."""
+    kept: list[Span] = []
+    room = width
+    for text, role in spans:
+        taken = width_of(text)
+        if taken > room:
+            if room > 0:
+                kept.append((fit(text, room), role))
+            break
+        kept.append((text, role))
+        room -= taken
+    return tuple(kept)
+
+
+def text_of(lines: tuple[Line, ...]) -> str:
+    """The lines as text, for tests and for copying."""
+    return "\n".join("".join(text for text, _ in spans).rstrip() for spans in lines)
+
+
+class Lines(Widget):
+    """A widget made of lines. Subclasses say `draw(width, height)`; `redraw()` paints what differs."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{role}" for role in ROLES}
+    DEFAULT_CSS = """
+    Lines { width: 1fr; height: 1; }
+    Lines > .lines--dim { color: $foreground 55%; }
+    Lines > .lines--bold { text-style: bold; }
+    Lines > .lines--title { text-style: bold; color: $secondary; }
+    Lines > .lines--good { color: $success; }
+    Lines > .lines--warn { color: $warning; text-style: bold; }
+    Lines > .lines--bad { color: $error; text-style: bold; }
+    Lines > .lines--alarm { background: $error; color: $background; text-style: bold; }
+    Lines > .lines--caution { background: $warning; color: $background; text-style: bold; }
+    Lines > .lines--stable { color: $primary; }
+    Lines > .lines--canary { color: $accent; }
+    Lines > .lines--mark { color: $foreground 70%; }
+    Lines > .lines--key { color: $accent; text-style: bold; }
+    Lines > .lines--chosen { text-style: bold reverse; }
+    """
+
+    def __init__(self, *, glyphs: Glyphs = UNICODE, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id, markup=False)
+        self.glyphs = glyphs
+        self._drawn: tuple[Line, ...] = ()
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        """The lines for this size; fewer than `height` leave the rest empty."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Draw anew and paint the cells that differ from what is on the screen."""
+        if not self.is_mounted or not self.size.width:
+            return
+        drawn = tuple(self.draw(self.size.width, self.size.height)[: self.size.height])
+        before, self._drawn = self._drawn, drawn
+        for number, (old, new) in enumerate(zip_longest(before, drawn, fillvalue=())):
+            if old != new:
+                self.refresh(_changed(old, new, number, self.size.width))
+
+    def on_resize(self) -> None:
+        """Another size: all of it again."""
+        self._drawn = ()
+        self.redraw()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line as Textual wants it."""
+        width, base = self.size.width, self.rich_style
+        spans = self._drawn[y] if y < len(self._drawn) else ()
+        segments = [Segment(text, base + self._style(role)) for text, role in spans]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _style(self, role: str) -> Style:
+        return self.get_component_rich_style(f"lines--{role}", partial=True) if role else Style.null()
+
+
+def _changed(old: Line, new: Line, y: int, width: int) -> Region:
+    """The cells of line `y` from the first differing span to the last, or to the end if the length changed."""
+    first = 0
+    for was, now in zip(old, new, strict=False):
+        if was != now:
+            break
+        first += width_of(now[0])
+    if line_width(old) != line_width(new):
+        return Region(first, y, width - first, 1)
+    last = line_width(new)
+    for was, now in zip(reversed(old), reversed(new), strict=False):
+        if was != now:
+            break
+        last -= width_of(now[0])
+    return Region(first, y, max(1, last - first), 1)
+
+
+Shown = TypeVar("Shown")
+
+
+class Pane(Lines, Generic[Shown]):
+    """Lines made of one value: `show` it anew as often as you like, what is equal costs nothing."""
+
+    def __init__(self, *, glyphs: Glyphs = UNICODE, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(glyphs=glyphs, id=id)
+        self.value: Shown | None = None
+
+    def show(self, value: Shown) -> None:
+        """Take `value` and paint what differs."""
+        if value != self.value:
+            self.value = value
+            self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        return [] if self.value is None else self.draw_value(self.value, width, height)
+
+    def draw_value(self, value: Shown, width: int, height: int) -> list[Line]:
+        """The lines of `value` for this size."""
+        raise NotImplementedError
