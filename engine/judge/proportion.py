@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
@@ -56,8 +56,7 @@ class ProportionJudge:
         self.ratio = RatioInterval()
         self.test = SequentialTest(_limits(metric, self.lines, asked))
         self.excess = 0.0
-        self.proven = False
-        self.problem = self.unread = ""
+        self.proven = self.problem = self.unread = ""
 
     @property
     def evidence(self) -> float:
@@ -68,7 +67,7 @@ class ProportionJudge:
         """A stage begins. Who went on in spite of a proof has answered it: harm must then be proven anew."""
         if self.proven:
             self.test.forgive()
-            self.proven = False
+            self.proven = ""
         self.test.enter_stage(weight)
         self.view.enter_stage()
 
@@ -86,14 +85,17 @@ class ProportionJudge:
         self.unread = ""
         if self.problem:
             return
+        if not judged and self.metric.kind == "latency" and sample.canary:
+            sample = replace(
+                sample, canary=Counts(value=sample.canary.value)
+            )  # a cold start is slow, which is no fault
         if sample.canary is None or (sample.stable is None and self.test.control):
             self.view.unread(sample.seconds)
             self.unread = _missing(sample)
         else:
             self.view.look(sample)
-        warming = not judged and self.metric.kind == "latency"  # a cold start is slow, which is no fault
         scrape = Tally()
-        scrape.add(None if warming else sample.canary, sample.stable, sample.seconds)
+        scrape.add(sample.canary, sample.stable, sample.seconds)
         self._take(scrape, judged=judged)
 
     def _take(self, scrape: Tally, *, judged: bool) -> None:
@@ -112,7 +114,8 @@ class ProportionJudge:
 
     def verdict(self, requests: float, least: float, *, proven_together: bool) -> Verdict:
         """What all scrapes so far mean; `requests` of any kind the canary had in this stage, of `least` it needs."""
-        self.proven = self.proven or self._harm_is_proven(proven_together=proven_together)
+        if not self.proven and self._harm_is_proven(proven_together=proven_together):
+            self.proven = self._blame()
         outcome, reason, progress = self._decide(requests, least)
         return Verdict(
             self.metric.name,
@@ -147,7 +150,7 @@ class ProportionJudge:
     def _decide(self, requests: float, least: float) -> tuple[Outcome, str, float]:
         budget = self.asked.max_bad
         if self.proven:
-            return Outcome.FAIL, self._blame(), 0.0
+            return Outcome.FAIL, self.proven, 0.0
         if budget is not None and self.metric.kind in ("bad", "good") and self.excess >= budget:
             more = f"{words.count(self.excess)} bad events more than stable would have had"
             return Outcome.FAIL, f"{self.metric.name}: {more}, {words.count(budget)} are allowed: budget spent", 0.0
@@ -167,6 +170,8 @@ class ProportionJudge:
 
     def _health(self, requests: float, least: float) -> tuple[Outcome, str, float]:
         seen = words.observed(self.metric, self.view.tally.canary())
+        if not self.metric.thresholds:
+            return Outcome.PASS, f"{seen}: it has no line", 1.0
         holds = self._holds(requests, least)
         progress = min((share for share, _ in holds), default=1.0)
         if self.view.alert.ringing:
@@ -177,8 +182,6 @@ class ProportionJudge:
             return Outcome.INCONCLUSIVE, doubt, progress
         if holds:
             return Outcome.INCONCLUSIVE, f"hold: {min(holds)[1]}; {seen}", progress
-        if not self.metric.thresholds:
-            return Outcome.PASS, f"{seen}: it has no line", 1.0
         return Outcome.PASS, f"{seen}: proven inside its lines", 1.0
 
     def _holds(self, requests: float, least: float) -> list[tuple[float, str]]:
@@ -203,11 +206,14 @@ class ProportionJudge:
         since = Counts(self.test.suspect_n, self.test.suspect_x)
         seen = since if since.total else self.view.tally.canary()
         share, line = seen.bad / seen.total if seen.total else 0.0, self.lines.share
-        past_absolute = line is not None and share > line
-        against = words.absolute_line(self.metric, line or 0.0) if past_absolute else words.relative_line(self.metric)
-        beside = f", stable {words.percent(self._expected())}" if self.test.control else ""
-        if beside and self.metric.kind == "good":
-            beside = f", stable {words.percent(1 - self._expected())}"
+        usual = self._expected()
+        stable = words.percent(1 - usual if self.metric.kind == "good" else usual)
+        relative = words.relative_line(self.metric)
+        if relative and not (line is not None and share > line):
+            times = f", {share / usual:.2g}x" if usual and self.metric.kind == "bad" else ", against"
+            return f"{words.observed(self.metric, seen)}{times} stable's {stable}; {relative}: proven worse"
+        against = words.absolute_line(self.metric, line or 0.0)
+        beside = f", stable {stable}" if self.test.control else ""
         return f"{words.observed(self.metric, seen)} against {against}{beside}: proven"
 
     def _incident(self) -> str:

@@ -44,6 +44,6 @@ def absolute_line(metric: Metric, share: float) -> str:
 
 
 def relative_line(metric: Metric) -> str:
-    """The relative line in the metric's own words; `stable` itself where the plan has none."""
+    """The relative line in the metric's own words; empty where the plan has none."""
     factors = [line.limit for line in metric.thresholds if line.relative]
-    return f"a line of {min(factors):g}x stable" if factors and metric.kind != "latency" else "stable"
+    return f"a line of {min(factors):g}x stable" if factors and metric.kind != "latency" else ""

@@ -28,7 +28,7 @@ def mean(n_c: int, n_s: int, p_c: float, p_s: float, wealth: Callable[[int, int]
 
 
 @given(n_c=sizes, n_s=sizes, p_s=shares, part=st.floats(0, 1), phi=phis, cap=st.sampled_from([0.5, 3.0, 50.0]))
-def test_a_canary_no_worse_than_stable_never_gains_on_average(  # noqa: PLR0917  drawn by name
+def test_a_canary_no_worse_than_stable_never_gains_on_average(
     n_c: int, n_s: int, p_s: float, part: float, phi: float, cap: float
 ) -> None:
     def wealth(x_c: int, x_s: int) -> float:
