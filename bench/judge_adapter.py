@@ -24,9 +24,7 @@ def _events(spec: dict[str, Any]) -> Drive:
     shares, least = spec["stages"], spec["min_requests"]
     current, requests = -1, 0.0
 
-    def drive(  # noqa: PLR0917  the simulator's signature
-        stage: int, seconds: float, n_s: float, x_s: float, n_c: float, x_c: float
-    ) -> Answer:
+    def drive(stage: int, seconds: float, n_s: float, x_s: float, n_c: float, x_c: float) -> Answer:
         nonlocal current, requests
         if stage != current:
             current, requests = stage, 0.0

@@ -105,7 +105,8 @@ class ProportionJudge:
         self.ratio.look(canary, stable, self.test.dispersion.phi)
         self.test.scrape(scrape.seconds, stable, (*canary, scrape.high), judged=judged)
         if not self.unread:
-            self.view.ring(self.lines, self._expected(), self.test.dispersion.phi)
+            suspected = self.evidence >= SUSPICION
+            self.view.ring(self.lines, self._expected(), self.test.dispersion.phi, suspected=suspected)
 
     def _expected(self) -> float:
         """Stable's own rate in this stage; what it had before, or the plan says, while it has had no bad event."""

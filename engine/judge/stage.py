@@ -49,15 +49,19 @@ class StageView:
         latest.add(canary, stable, sample.seconds)
         self.recent = [*self.recent, [latest.n_c, latest.x_c, latest.n_s, latest.x_s]][-RECENT_LOOKS:]
 
-    def ring(self, lines: Lines, usual: float, phi: float) -> None:
+    def ring(self, lines: Lines, usual: float, phi: float, *, suspected: bool) -> None:
         """The alert, over the stage and over the latest looks: past a line, and improbable at stable's own rate.
 
-        Counts are divided by phi: a cluster of errors is one accident.
+        Stable's rate is the higher of `usual` and what it shows in the same looks; counts are divided by phi, for a
+        cluster of errors is one accident. Looking at every scrape finds improbable looks, so it rings only when the
+        sequential evidence, which may be looked at as often, has `suspected` too.
         """
         views = [self.now(), (self.tally.n_c, self.tally.x_c, self.tally.n_s, self.tally.x_s)]
         past = [view for view in views if is_past(lines, *view)]
-        chance = min((upper_tail(x_c / phi, n_c / phi, usual) for n_c, x_c, _, _ in past), default=1.0)
-        self.alert.look(past=bool(past), chance=chance)
+        chances = [
+            upper_tail(x_c / phi, n_c / phi, max(usual, x_s / n_s if n_s else 0.0)) for n_c, x_c, n_s, x_s in past
+        ]
+        self.alert.look(past=bool(past), chance=min(chances, default=1.0) if suspected else 1.0)
 
     def now(self) -> tuple[float, float, float, float]:
         """n_c, x_c, n_s, x_s over the latest looks."""

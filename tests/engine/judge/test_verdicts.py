@@ -183,15 +183,19 @@ def test_the_alert_rings_once_in_a_stage_and_clears_by_itself() -> None:
     judge = judge_of(ERRORS)
     blow = counted("errors", canary=(200, 9), stable=(4000, 4))
     calm = counted("errors", canary=(800, 0), stable=(8000, 8))
-    assert not last(judge, counted("errors", canary=(20, 1), stable=(800, 1))).alert
-    assert not last(judge, calm, looks=5).alert
-    assert not last(judge, blow).alert
-    judge.enter_stage(1, 5, None)
     assert last(judge, blow).alert
     assert last(judge, calm, looks=2).alert
     assert not last(judge, calm).alert
     assert not last(judge, calm, looks=8).alert
     assert not last(judge, blow).alert
+
+
+def test_the_alert_needs_more_than_a_value_past_its_line() -> None:
+    few = last(judge_of(ERRORS), counted("errors", canary=(20, 1), stable=(800, 1)))
+    assert not few.alert
+    assert few.canary.bad / few.canary.total > 0.02
+    shared = last(judge_of(ERRORS), counted("errors", canary=(200, 9), stable=(4000, 180)), looks=20)
+    assert not shared.alert
 
 
 def test_a_metric_without_a_line_is_shown_and_judged_by_nothing() -> None:
