@@ -14,7 +14,7 @@ POINTS = 61
 LOWEST_RATIO, HIGHEST_RATIO = 0.1, 100.0
 RATIOS = tuple(LOWEST_RATIO * (HIGHEST_RATIO / LOWEST_RATIO) ** (i / (POINTS - 1)) for i in range(POINTS))
 LOG_RATIOS = tuple(log(r) for r in RATIOS)
-HALVINGS = 30
+HALVINGS = 20
 
 
 def rate_interval(total: float, bad: float, phi: float, level: float = LEVEL) -> tuple[float, float]:

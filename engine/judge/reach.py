@@ -9,7 +9,7 @@ from math import inf, log, log1p
 
 PRIOR_NATS = 2.3  # what the mixture over bets and starting times costs beyond log(1/alpha), as measured
 LARGEST = 1000.0
-HALVINGS = 30
+HALVINGS = 20
 
 
 def nats_for_harm(ratio: float, usual: float, n_c: float, n_s: float, phi: float = 1.0) -> float:
