@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 HARDLY_CHANCE = 1e-4  # "past the line" alone would ring in nearly every healthy release
+SUSPECTED_FROM = 20.0  # evidence of harm; less than this is seen in one healthy release of many
 CLEARS_AFTER = 3  # looks back inside
 
 

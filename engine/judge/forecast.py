@@ -53,7 +53,7 @@ def forecast(
 
 
 def sentence(metric: Metric, stage: StageForecast, rps: float) -> str:
-    """`at 12 requests/s the 5% stage needs 28 min to see 1,000 requests; a tripled rate of errors would take 3 h ...`."""
+    """`at 12 requests/s the 5% stage needs 28 min to see 1,000 requests; a tripled rate of errors would take 3 h`."""
     parts = []
     if stage.least:
         parts.append(f"needs {_time(stage.requests_s)} to see {stage.least:,} requests")

@@ -56,7 +56,7 @@ class Judge:
         """Begin a stage at `weight` percent; `stage` -1 is stable's past, before any traffic moved."""
         self._stage, self._least = stage, float(min_requests or 0)
         self._liveness.enter_stage()
-        for judge in self._judges.values():
+        for judge in self._judges.values() if stage != BEFORE_THE_FIRST else ():
             judge.enter_stage(weight)
 
     def look(self, samples: Sequence[Sample], *, weight: float, judged: bool) -> tuple[Verdict, ...]:

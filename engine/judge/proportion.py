@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from engine.judge import words
+from engine.judge.alert import SUSPECTED_FROM
 from engine.judge.history import History
 from engine.judge.interval import RatioInterval, rate_interval
 from engine.judge.kept import keep, restore
@@ -105,7 +106,7 @@ class ProportionJudge:
         self.ratio.look(canary, stable, self.test.dispersion.phi)
         self.test.scrape(scrape.seconds, stable, (*canary, scrape.high), judged=judged)
         if not self.unread:
-            suspected = self.evidence >= SUSPICION
+            suspected = self.evidence >= SUSPECTED_FROM
             self.view.ring(self.lines, self._expected(), self.test.dispersion.phi, suspected=suspected)
 
     def _expected(self) -> float:
