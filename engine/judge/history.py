@@ -6,6 +6,7 @@ from statistics import median
 
 from engine.judge import words
 from engine.judge.binomial import upper_tail
+from engine.judge.lines import lines_of
 from engine.judge.metric import Counts, Metric, Sample, show
 
 FAR = 1.5  # rates that differ by this factor, beyond chance, are a disagreement
@@ -45,8 +46,15 @@ class History:
         return 1 - self.bad / self.total if self.metric.kind == "good" else self.bad / self.total
 
     def remark(self, phi: float) -> str:
-        """`the plan says 0.1%, the last hour had 0.34%`, or empty when they agree or there is nothing to compare."""
+        """`the plan says 0.1%, the last hour had 0.34%`, or empty when they agree or there is nothing to compare.
+
+        A past that is itself past the line matters more: no canary can then be proven inside it.
+        """
         stated, seen = self.metric.baseline, self.seen()
+        line = lines_of(self.metric).share
+        if line is not None and self.total and upper_tail(self.bad / phi, self.total / phi, line) < CHANCE:
+            past = words.observed(self.metric, self.counts())
+            return f"{past} in the last {words.duration(self.seconds)}: stable itself is past its line"
         if stated is None or seen is None or not self._far(stated, seen, phi):
             return ""
         said, had = show(stated, self.metric.kind), show(seen, self.metric.kind)

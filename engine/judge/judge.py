@@ -73,7 +73,7 @@ class Judge:
                 judge.look_back(sample)
             else:
                 judge.look(sample, judged=judged)
-        alive = self._liveness.look(samples, weight if self._stage != BEFORE_THE_FIRST else 0.0)
+        alive = self._liveness.look(samples, weight if self._stage != BEFORE_THE_FIRST else 0.0, judged=judged)
         if self._stage == BEFORE_THE_FIRST:
             return (*(_of_the_past(judge) for judge in self._judges.values()), alive)
         return (*self._verdicts(), alive)
@@ -122,7 +122,7 @@ class Judge:
         most = max(self._shares, key=lambda name: self._judges[name].evidence, default="")
         proven = together >= 1 / self._rules.alpha
         return [
-            judge.verdict(self._liveness.requests, self._least, proven_together=proven and name == most)
+            judge.verdict(self._liveness.judged, self._least, proven_together=proven and name == most)
             for name, judge in self._judges.items()
         ]
 

@@ -15,27 +15,28 @@ GONE_SCRAPES = 3  # scrapes in a row without any of its counters
 class Liveness:
     """Counts what the canary should have had since it last showed a request.
 
-    requests: the canary's requests in this stage; expected: requests due to it since its last one; gone: scrapes in a
-    row in which nothing of the canary could be read although stable had data.
+    requests: the canary's in this stage; judged: those that count as proof; expected: requests due to it since its last
+    one; gone: scrapes in a row in which nothing of the canary could be read although stable had data.
     """
 
-    KEPT = ("expected", "gone", "requests")
+    KEPT = ("expected", "gone", "judged", "requests")
     __slots__ = KEPT
 
     def __init__(self) -> None:
-        self.requests = self.expected = 0.0
+        self.requests = self.judged = self.expected = 0.0
         self.gone = 0
 
     def enter_stage(self) -> None:
         """Another weight: what was due before is not due now; a canary that is gone stays gone."""
-        self.requests = self.expected = 0.0
+        self.requests = self.judged = self.expected = 0.0
 
-    def look(self, samples: Sequence[Sample], weight: float) -> Verdict:
+    def look(self, samples: Sequence[Sample], weight: float, *, judged: bool) -> Verdict:
         """One scrape at the observed `weight` in percent: `fail` when the canary is silent or gone."""
         stable = max((s.stable.total for s in samples if s.stable), default=0.0)
         canary = max((s.canary.total for s in samples if s.canary), default=0.0)
         readable = any(s.canary is not None for s in samples)
         self.requests += canary
+        self.judged += canary if judged else 0.0
         if weight <= 0:
             self.expected, self.gone = 0.0, 0
             return Verdict(NAME, Outcome.NO_DATA, "the canary has no weight: nothing to see of it yet")

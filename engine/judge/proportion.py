@@ -35,27 +35,26 @@ class ProportionJudge:
 
     __slots__ = (
         "asked",
-        "carry",
         "excess",
         "history",
+        "interval",
         "lines",
         "metric",
         "problem",
         "proven",
-        "ratio",
         "test",
         "unread",
         "view",
     )
-    KEPT = ("excess", "history", "problem", "proven", "ratio", "unread", "view")
+    KEPT = ("excess", "history", "problem", "proven", "unread", "view")
 
     def __init__(self, metric: Metric, asked: Asked) -> None:
         self.metric, self.asked = metric, asked
         self.lines = lines_of(metric)
         self.history = History(metric)
         self.view = StageView()
-        self.ratio = RatioInterval()
-        self.test = SequentialTest(_limits(metric, self.lines, asked))
+        self.interval = RatioInterval()
+        self.test = SequentialTest(_limits(metric, self.lines, asked), self.interval)
         self.excess = 0.0
         self.proven = self.problem = self.unread = ""
 
@@ -103,7 +102,6 @@ class ProportionJudge:
         canary, stable = (scrape.n_c, scrape.x_c), (scrape.n_s, scrape.x_s)
         usual = scrape.stable_share if scrape.n_s else self.test.usual
         self.excess += scrape.x_c - usual * scrape.n_c
-        self.ratio.look(canary, stable, self.test.dispersion.phi)
         self.test.scrape(scrape.seconds, stable, (*canary, scrape.high), judged=judged)
         if not self.unread:
             suspected = self.evidence >= SUSPECTED_FROM
@@ -184,6 +182,8 @@ class ProportionJudge:
             return Outcome.INCONCLUSIVE, doubt, progress
         if holds:
             return Outcome.INCONCLUSIVE, f"hold: {min(holds)[1]}; {seen}", progress
+        if self.lines.share is None and not self.test.control:
+            return Outcome.PASS, f"{seen}: no line of it counts without a control", 1.0
         return Outcome.PASS, f"{seen}: proven inside its lines", 1.0
 
     def _holds(self, requests: float, least: float) -> list[tuple[float, str]]:
@@ -226,14 +226,14 @@ class ProportionJudge:
     def _nothing(self) -> str:
         if self.view.quiet:
             return f"nothing to count for {self.metric.name} on either side for {self.view.unread_s:.0f} s"
-        return f"nothing to count for {self.metric.name} on canary in this stage yet"
+        return f"nothing judged of {self.metric.name} on canary in this stage yet"
 
     def _numbers(self) -> dict[str, float]:
         """Evidence and what is needed, intervals that hold at every look, and what this traffic can show."""
         tally, test = self.view.tally, self.test
         phi = test.dispersion.phi
         low, high = rate_interval(tally.n_c, tally.x_c, phi)
-        ratio_low, ratio_high = self.ratio.read()
+        ratio_low, ratio_high = self.interval.read()
         shown = smallest_ratio_shown(self._expected(), tally.n_c, tally.n_s, 1 / test.wanted, phi)
         numbers = {
             "evidence": test.evidence,

@@ -12,6 +12,7 @@ from typing import Any
 from engine.judge.advance import InsideLine, InsideRatio
 from engine.judge.dispersion import Dispersion
 from engine.judge.evidence import Harm
+from engine.judge.interval import RatioInterval
 from engine.judge.kept import keep, restore
 
 BLOCK_S = 4.0  # the shortest scrape that is judged by itself
@@ -55,6 +56,7 @@ class SequentialTest:
         "in_stage",
         "inside_line",
         "inside_ratio",
+        "interval",
         "limits",
         "ratio_is_due",
         "release_s",
@@ -78,6 +80,7 @@ class SequentialTest:
         "in_stage",
         "inside_line",
         "inside_ratio",
+        "interval",
         "ratio_is_due",
         "release_s",
         "stage_begins",
@@ -88,8 +91,9 @@ class SequentialTest:
         "total_s",
     )
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, interval: RatioInterval | None = None) -> None:
+        """`interval`, if given, is fed with what is compared; it decides nothing."""
+        self.limits, self.interval = limits, interval
         self.wanted = 1 / limits.alpha
         nats = log(self.wanted)
         self.fast_cap, self.slow_cap = nats + 3, nats + 8
@@ -230,6 +234,8 @@ class SequentialTest:
         cap = self.slow_cap * min(0.25, seconds / 90) if sick else self.fast_cap * min(0.5, seconds / 10)
         n_c, x_c, high = canary
         harm.compare((n_c, x_c), stable, stake=stake, phi=dispersion.phi, cap=cap)
+        if self.interval is not None:
+            self.interval.look((n_c, x_c), stable, dispersion.phi)
         if not judged:
             return
         if self.inside_ratio is not None:

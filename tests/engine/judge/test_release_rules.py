@@ -86,6 +86,12 @@ def test_a_past_unlike_the_stated_baseline_is_remarked() -> None:
     assert verdicts[0].outcome is Outcome.NO_DATA
 
 
+def test_a_past_beyond_the_line_is_remarked_first() -> None:
+    judge = Judge(Rules((ERRORS,)))
+    past(judge, ERRORS, 0.03)
+    assert judge.remarks() == ("errors 3% (3,600 of 120,000) in the last 10 min: stable itself is past its line",)
+
+
 def test_a_past_like_the_stated_baseline_is_not() -> None:
     judge = Judge(Rules((ERRORS,)))
     past(judge, ERRORS, 0.0011)
@@ -100,10 +106,10 @@ def test_a_pasts_gauge_and_success_are_remarked_in_their_own_units() -> None:
     judge = Judge(Rules((POOL, CHECKOUT)))
     judge.enter_stage(-1, 0, None)
     for _ in range(200):
-        judge.look([read("pool", None, 75), counted("checkout", None, (500, 30))], weight=0, judged=False)
+        judge.look([read("pool", None, 75), counted("checkout", None, (500, 17))], weight=0, judged=False)
     said = judge.remarks()
     assert said[0] == "pool: the plan says 50, the last 17 min had 75"
-    assert said[1].startswith("checkout: the plan says 98.00%, the last 17 min had 94.00%")
+    assert said[1].startswith("checkout: the plan says 98.00%, the last 17 min had 96.60%")
 
 
 LITERAL = {"judge": "threshold", "looks": 3}

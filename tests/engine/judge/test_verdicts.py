@@ -171,6 +171,19 @@ def test_data_of_the_warmup_prove_no_health_but_harm() -> None:
     assert last(judge, BROKEN, looks=4, judged=False).outcome is Outcome.FAIL
 
 
+def test_requests_of_the_warmup_do_not_count_as_the_least() -> None:
+    judge = judge_of(ERRORS, min_requests=1000)
+    last(judge, HEALTHY, looks=5, judged=False)
+    assert last(judge, HEALTHY).reason.startswith("hold: 500 of 1,000 requests")
+
+
+def test_a_metric_with_only_a_relative_line_says_that_none_counts_without_a_control() -> None:
+    metric = Metric("errors", "bad", (Threshold(2, relative=True),), baseline=0.001)
+    verdict = last(judge_of(metric, weight=100), counted("errors", (5000, 5), None), looks=2, weight=100)
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.reason.endswith("no line of it counts without a control")
+
+
 def test_a_slow_start_is_no_harm() -> None:
     judge = judge_of(P95)
     cold = counted("latency_p95", canary=(500, 400), stable=(5000, 100))
