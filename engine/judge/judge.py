@@ -13,6 +13,7 @@ from engine.judge.liveness import Liveness
 from engine.judge.metric import Metric, Outcome, Sample, Verdict
 from engine.judge.proportion import Asked, ProportionJudge
 
+VERSION = 2  # of the state; another one is not understood
 BEFORE_THE_FIRST = -1  # the stage number under which stable's past is read
 CRITICAL = 2.0  # a critical metric's share of the error budget, in shares of a normal one
 
@@ -91,6 +92,7 @@ class Judge:
     def state(self) -> dict[str, Any]:
         """Everything the judge knows, JSON-serialisable; `restore` goes on from it as if nothing had happened."""
         return {
+            "version": VERSION,
             "stage": self._stage,
             "least": self._least,
             "liveness": keep(self._liveness),
@@ -99,8 +101,12 @@ class Judge:
 
     @classmethod
     def restore(cls, rules: Rules, state: dict[str, Any]) -> Judge:
-        """The judge that `state` was taken from; a metric unknown to the state starts anew."""
+        """The judge that `state` was taken from. What it does not know starts anew: a metric, or all of it when the
+        state is of another version of the judge.
+        """
         judge = cls(rules)
+        if state.get("version") != VERSION:
+            return judge
         judge._stage, judge._least = state["stage"], state["least"]
         restore(judge._liveness, state["liveness"])
         for name, part in state["metrics"].items():

@@ -156,12 +156,11 @@ class ProportionJudge:
             return Outcome.FAIL, f"{self.metric.name}: {more}, {words.count(budget)} are allowed: budget spent", 0.0
         if self.problem:
             return Outcome.ERROR, f"{self.metric.name} can't be judged: {self.problem}", 0.0
+        if self.metric.thresholds and self.lines == Lines():
+            return Outcome.ERROR, f"{self.metric.name} can't be judged: no baseline to put its relative line at", 0.0
         if self.unread:
-            return (
-                Outcome.NO_DATA,
-                f"no data of {self.metric.name} on {self.unread} for {self.view.unread_s:.0f} s",
-                0.0,
-            )
+            blind = f"no data of {self.metric.name} on {self.unread} for {self.view.unread_s:.0f} s"
+            return Outcome.NO_DATA, blind, 0.0
         if self.test.control and self.view.incident_on_both(self.lines):
             return Outcome.INCONCLUSIVE, self._incident(), 0.0
         if not self.test.stage_n or self.view.quiet >= QUIET_LOOKS:

@@ -15,6 +15,7 @@ from engine.judge.evidence import Harm
 from engine.judge.interval import RatioInterval
 from engine.judge.kept import keep, restore
 
+FAST_S, SLOW_S = 10.0, 90.0  # least evidence for a verdict: with a control; without one, or while stable is sick too
 BLOCK_S = 4.0  # the shortest scrape that is judged by itself
 LONELY_S = 60.0  # a canary whose stable shows nothing for so long is judged as if it had no control
 SUSPICION = 10.0  # evidence of harm from which nothing advances
@@ -231,7 +232,7 @@ class SequentialTest:
         stake = harm.stakes.put(seconds, stage_begins=self.stage_begins)
         self.stage_begins = False
         sick = self._is_sick(stable)
-        cap = self.slow_cap * min(0.25, seconds / 90) if sick else self.fast_cap * min(0.5, seconds / 10)
+        cap = self.slow_cap * min(0.25, seconds / SLOW_S) if sick else self.fast_cap * min(0.5, seconds / FAST_S)
         n_c, x_c, high = canary
         harm.compare((n_c, x_c), stable, stake=stake, phi=dispersion.phi, cap=cap)
         if self.interval is not None:
@@ -251,7 +252,7 @@ class SequentialTest:
         stake = harm.stakes.put(seconds, stage_begins=self.stage_begins)
         self.stage_begins = False
         n_c, x_c, high = canary
-        cap = self.slow_cap * min(0.25, seconds / 90)
+        cap = self.slow_cap * min(0.25, seconds / SLOW_S)
         harm.against_line((n_c, x_c), stake=stake, phi=dispersion.phi, cap=cap)
         if judged:
             self.inside_line.look((n_c, high), self.usual, seconds, dispersion.phi_health)

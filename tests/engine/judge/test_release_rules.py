@@ -65,6 +65,27 @@ def test_going_on_in_spite_of_a_proof_asks_for_a_new_one() -> None:
     assert last(judge, counted("errors", (2500, 125), (7500, 8)), looks=5, weight=25).outcome is Outcome.FAIL
 
 
+def test_a_state_of_another_version_starts_anew() -> None:
+    judge = judge_of(ERRORS)
+    last(judge, counted("errors", canary=(500, 25), stable=(9500, 9)), looks=4)
+    old = judge.state() | {"version": 1}
+    restored = Judge.restore(Rules((ERRORS,)), old)
+    assert restored.state() == Judge(Rules((ERRORS,))).state()
+
+
+def test_a_relative_latency_line_without_a_baseline_is_judged_by_nothing_and_passes_nothing() -> None:
+    metric = Metric("p95", "latency", (Threshold(1.5, relative=True),), quantile=0.95)
+    verdict = last(judge_of(metric), counted("p95", canary=(500, 5), stable=(9500, 90)), looks=50)
+    assert verdict.outcome is Outcome.ERROR
+    assert "no baseline" in verdict.reason
+
+
+def test_a_little_traffic_held_back_on_stable_keeps_the_relative_line() -> None:
+    held_back = counted("errors", canary=(9800, 29), stable=(200, 0.2))
+    assert last(judge_of(ERRORS_2X, weight=98), held_back, looks=200, weight=98).outcome is Outcome.FAIL
+    assert last(judge_of(ERRORS_2X, weight=100), held_back, looks=200, weight=100).outcome is not Outcome.FAIL
+
+
 def test_a_proof_stays_one_for_the_stage() -> None:
     judge = judge_of(ERRORS)
     last(judge, counted("errors", canary=(500, 25), stable=(9500, 9)), looks=4)

@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.judge import advance, evidence, sequential
 from engine.judge.sequential import Limits, SequentialTest
 
 LIMITS = Limits(share=0.005, ratio=2.0, alpha=0.002, beta=0.05, usual=0.001)
 Scrape = tuple[float, float, float, float]  # n_s, x_s, n_c, x_c
 
 
-def prepared(weight: float = 5, limits: Limits = LIMITS, past: int = 120) -> SequentialTest:
+def prepared(weight: float = 5, limits: Limits = LIMITS, *, past: int = 120, seconds: float = 5) -> SequentialTest:
     test = SequentialTest(limits)
     for _ in range(past):
-        test.scrape(5, (1000, 1), (0, 0, 0))
+        test.scrape(seconds, (1000, 1), (0, 0, 0))
     test.enter_stage(weight)
     return test
 
@@ -65,6 +66,24 @@ def test_short_scrapes_say_what_longer_ones_say(scrapes: list[Scrape], seconds: 
     assert short.held_s < 5
     if seconds == 2.5:
         assert short.evidence == pytest.approx(feed(prepared(), long).evidence, rel=1e-6)
+
+
+SECONDS = (
+    (evidence, "STAKE_S"),
+    (advance, "WEIGHT_S"),
+    *((sequential, name) for name in ("FAST_S", "SLOW_S", "BLOCK_S", "LONELY_S", "PATIENCE_S")),
+)
+
+
+@given(st.lists(traffic(), min_size=1, max_size=20), st.sampled_from([0.5, 3.0]), st.sampled_from([5, 100]))
+def test_times_scale_when_every_constant_in_seconds_does(scrapes: list[Scrape], factor: float, weight: float) -> None:
+    plain = feed(prepared(weight), scrapes)
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in SECONDS:
+            patch.setattr(module, name, getattr(module, name) * factor)
+        scaled = feed(prepared(weight, seconds=5 * factor), scrapes, 5 * factor)
+    assert scaled.evidence == pytest.approx(plain.evidence)
+    assert scaled.line_progress() == pytest.approx(plain.line_progress())
 
 
 def test_one_scrape_alone_is_never_a_verdict() -> None:
