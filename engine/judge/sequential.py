@@ -140,8 +140,10 @@ class SequentialTest:
         if seconds >= BLOCK_S and stable[0] and (canary[0] or not self.in_stage) and not self.held_s:
             self._take(seconds, stable, canary, judged)
             return
+        if self.held_s and judged is not self.held_judged:
+            self._release()  # a warmup ends: what stable had in it must not face what canary has after it
         self.held_s += seconds
-        self.held_judged = self.held_judged and judged
+        self.held_judged = judged
         self.held = [old + new for old, new in zip(self.held, (*stable, *canary), strict=True)]
         n_s, _, n_c, _, _ = self.held
         both = (n_s or not self.control) and (n_c or not self.in_stage)
@@ -180,7 +182,9 @@ class SequentialTest:
 
     def healthy(self) -> bool:
         """Is the canary proven inside every line that is due in this stage, and under no suspicion?"""
-        return self.evidence < SUSPICION and self.line_progress() >= 1 and self.ratio_progress() >= 1
+        line = self.inside_line
+        inside = line is None or line.proof * self.limits.beta >= 1
+        return inside and self.evidence < SUSPICION and self.ratio_progress() >= 1
 
     def line_progress(self) -> float:
         """Log of the proof below the absolute line over the log that is needed; at least 1 when proven."""

@@ -108,6 +108,16 @@ def test_a_gap_of_one_side_is_compared_over_the_same_time() -> None:
     assert test.evidence < 1
 
 
+def test_what_stable_had_in_a_warmup_does_not_face_what_canary_has_after_it() -> None:
+    """Slow requests of the warmup are kept from the test: stable's quiet minute alone would make a blip of both a fault."""
+    test = prepared(50)
+    for _ in range(10):
+        test.scrape(5, (500, 0), (0, 0, 0), judged=False)
+    for _ in range(6):
+        test.scrape(5, (500, 50), (500, 50, 50))
+    assert test.evidence < 1
+
+
 def test_a_canary_whose_stable_stays_silent_is_judged_against_its_line() -> None:
     test = feed(prepared(50), [(500, 1, 500, 1)] * 20 + [(0, 0, 500, 100)] * 120)
     assert test.evidence >= test.wanted
