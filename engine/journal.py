@@ -227,17 +227,18 @@ class Journal:
 
     def _drain(self) -> Drained | None:
         entries, torn = self.spool.read()
-        refused = []
-        for entry in entries:
+        drained, refused = 0, []
+        for entry in sorted(entries, key=lambda entry: (entry.release, entry.records[0].seq)):
             try:
                 self.append(entry.release, entry.records, keep=entry.keep)
+                drained += len(entry.records)
             except JournalConflict as error:
                 refused.append(str(error))
         if not (entries or torn):
             return None
         aside = self.spool.set_aside() if torn or refused else None
         self.spool.remove()
-        return Drained(sum(len(entry.records) for entry in entries), torn, tuple(refused), aside)
+        return Drained(drained, torn, tuple(refused), aside)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

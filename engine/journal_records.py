@@ -109,7 +109,7 @@ class JournalError(Exception):
     """Anything the journal refuses or can't do."""
 
 
-class JournalLocked(JournalError):  # noqa: N818 (its name says what is the matter)
+class JournalLocked(JournalError):
     """Another engine writes this journal. `pid` is its process, None when it could not be read."""
 
     def __init__(self, path: Path, pid: int | None) -> None:
@@ -120,7 +120,7 @@ class JournalLocked(JournalError):  # noqa: N818 (its name says what is the matt
         self.pid = pid
 
 
-class JournalTooNew(JournalError):  # noqa: N818 (its name says what is the matter)
+class JournalTooNew(JournalError):
     """The journal was written by a newer version; reading it here could misread it."""
 
     def __init__(self, path: Path, found: int, known: int) -> None:
@@ -132,7 +132,7 @@ class JournalTooNew(JournalError):  # noqa: N818 (its name says what is the matt
         self.known = known
 
 
-class JournalUnavailable(JournalError):  # noqa: N818 (its name says what is the matter)
+class JournalUnavailable(JournalError):
     """The journal does not answer now (full disk, I/O error, locked); the same call may work later."""
 
     def __init__(self, reason: str) -> None:
@@ -144,7 +144,7 @@ class JournalCorrupt(JournalUnavailable):
     """The journal's file is damaged, or is no journal. Opening it for writing recovers a damaged one."""
 
 
-class JournalConflict(JournalError):  # noqa: N818 (its name says what is the matter)
+class JournalConflict(JournalError):
     """A record that does not follow the last one, or differs from the one already there."""
 
 
