@@ -80,7 +80,7 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Demo:
     """A demo under way; it is what the cockpit calls its hooks."""
 
