@@ -171,7 +171,7 @@ class Journal:
         with self._reading() as connection:
             query = select(releases).order_by(releases.c.created_at, releases.c.id)
             rows = connection.execute(query).mappings()
-            return [ReleaseRow(**{name: checked(row)[name] for name in _RELEASE_NAMES}) for row in rows]
+            return [ReleaseRow(**{name: row[name] for name in _RELEASE_NAMES}) for row in map(checked, rows)]
 
     def next_id(self, service: str) -> str:
         """An id for the service's next release, such as `checkout-7`."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
 TICK = "Ticked"
 """The type of a record that is a tick: kept apart from events, summed per minute, and pruned."""
 
@@ -150,19 +152,19 @@ class JournalConflict(JournalError):
 
 def is_same(one: Record, other: Record) -> bool:
     """Whether two records are the same once they are in the journal."""
-    return (one.at, one.type, encode(one.data)) == (other.at, other.type, encode(other.data))
+    return (one.at, one.type, _stored(one.data)) == (other.at, other.type, _stored(other.data))
+
+
+def _stored(data: object) -> object:
+    return json.loads(encode(data))
 
 
 def encode(data: object) -> str:
     """JSON in ASCII, so that any text from outside survives any database; NaN and infinities become null."""
     try:
-        return _dump(data)
+        return _ENCODER.encode(data)
     except ValueError:
-        return _dump(_finite(data))
-
-
-def _dump(data: object) -> str:
-    return json.dumps(data, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(_finite(data))
 
 
 def _finite(data: object) -> object:

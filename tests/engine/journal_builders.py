@@ -55,9 +55,9 @@ def write_history(journal: Journal, length: int, release: str = RELEASE) -> list
 
 
 def copy_files(path: Path, to: Path) -> Path:
-    """The journal's files as a crash would leave them now, its write-ahead log included."""
+    """The journal's files as a crash would leave them now, its write-ahead log and spool included."""
     to.mkdir()
-    for name in (path.name, f"{path.name}-wal"):
+    for name in (path.name, f"{path.name}-wal", f"{path.name}.spool"):
         if (path.parent / name).exists():
             shutil.copy(path.parent / name, to / name)
     return to / path.name

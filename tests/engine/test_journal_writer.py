@@ -4,40 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
 
 import pytest
 
 from engine.journal import Journal
-from engine.journal_records import JournalConflict, JournalUnavailable, Record
+from engine.journal_records import JournalConflict, JournalUnavailable
 from engine.journal_writer import Backlog, JournalWriter
 from engine.spool import Spooled
 from tests.engine.journal_builders import RELEASE, event, history, tick, with_release
-
-
-class Moody(Journal):
-    """A journal whose appends hang while `answers` is not set, and fail while `is_full`."""
-
-    @classmethod
-    def open(cls, path: Path, *, readonly: bool = False) -> Self:
-        journal = super().open(path, readonly=readonly)
-        journal.answers, journal.is_full = threading.Event(), False
-        journal.answers.set()
-        return journal
-
-    answers: threading.Event
-    is_full: bool
-    asked = 0
-
-    def append(self, release: str, records: Sequence[Record], *, keep: Mapping[str, Any] | None = None) -> None:
-        if hasattr(self, "answers"):  # not yet while it opens
-            self.asked += 1
-            self.answers.wait()
-            if self.is_full:
-                raise JournalUnavailable("the disk is full")
-        super().append(release, records, keep=keep)
+from tests.engine.moody_journal import MoodyJournal, until
 
 
 @pytest.fixture
@@ -46,24 +23,18 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def journal(path: Path) -> Iterator[Moody]:
-    with Moody.open(path) as journal:
+def journal(path: Path) -> Iterator[MoodyJournal]:
+    with MoodyJournal.open(path) as journal:
         yield with_release(with_release(journal, RELEASE), "shop-1")
 
 
 @pytest.fixture
-def writer(journal: Moody) -> Iterator[JournalWriter]:
+def writer(journal: MoodyJournal) -> Iterator[JournalWriter]:
     writer = JournalWriter(journal, retry_s=0.01)
     yield writer
     journal.answers.set()
     journal.is_full = False
     writer.close()
-
-
-async def until(holds: Callable[[], object]) -> None:
-    """Wait for what must come; the suite's own time limit ends what never does."""
-    while not holds():  # noqa: ASYNC110 (threads do it, which set no asyncio event)
-        await asyncio.sleep(0.002)
 
 
 def is_stored(writer: JournalWriter) -> bool:
@@ -80,7 +51,7 @@ def reopened(path: Path) -> Journal:
     return Journal.open(copy / path.name)
 
 
-async def test_appends_are_stored_in_their_order(journal: Moody, writer: JournalWriter) -> None:
+async def test_appends_are_stored_in_their_order(journal: MoodyJournal, writer: JournalWriter) -> None:
     records = history(12)
     await asyncio.gather(*(writer.append(RELEASE, [record], {"state": record.seq}) for record in records))
     assert journal.read(RELEASE) == records
@@ -89,7 +60,7 @@ async def test_appends_are_stored_in_their_order(journal: Moody, writer: Journal
     assert is_stored(writer)
 
 
-async def test_other_work_takes_its_turn(journal: Moody, writer: JournalWriter) -> None:
+async def test_other_work_takes_its_turn(journal: MoodyJournal, writer: JournalWriter) -> None:
     journal.answers.clear()
     append = writer.submit(RELEASE, [event(1)])
     last_seq = writer.call(lambda journal: journal.last_seq(RELEASE))
@@ -101,7 +72,7 @@ async def test_other_work_takes_its_turn(journal: Moody, writer: JournalWriter) 
         writer.call(lambda journal: journal.create_release(RELEASE, "t", "checkout", 1.0)).result()
 
 
-async def test_a_hanging_append_is_spooled_and_stored_later_once(journal: Moody, writer: JournalWriter) -> None:
+async def test_a_hanging_append_is_spooled_and_stored_later_once(journal: MoodyJournal, writer: JournalWriter) -> None:
     journal.answers.clear()
     for seq in (1, 2, 3):
         assert await writer.append_or_spool(RELEASE, [event(seq)], {"state": seq}, patience=0.01) is False
@@ -114,7 +85,7 @@ async def test_a_hanging_append_is_spooled_and_stored_later_once(journal: Moody,
     assert journal.kept(RELEASE) == {"state": 4}
 
 
-async def test_what_was_spooled_survives_a_kill(path: Path, journal: Moody, writer: JournalWriter) -> None:
+async def test_what_was_spooled_survives_a_kill(path: Path, journal: MoodyJournal, writer: JournalWriter) -> None:
     journal.answers.clear()
     assert await writer.append_or_spool(RELEASE, [event(1), tick(2)], {"state": 2}, patience=0.01) is False
     with reopened(path) as after:
@@ -126,7 +97,7 @@ async def test_what_was_spooled_survives_a_kill(path: Path, journal: Moody, writ
 
 
 async def test_what_waits_before_a_spooled_record_is_spooled_with_it(
-    path: Path, journal: Moody, writer: JournalWriter
+    path: Path, journal: MoodyJournal, writer: JournalWriter
 ) -> None:
     journal.answers.clear()
     waiting = [writer.submit(RELEASE, [tick(1)]), writer.submit("shop-1", [tick(1)]), writer.submit(RELEASE, [tick(2)])]
@@ -142,7 +113,7 @@ async def test_what_waits_before_a_spooled_record_is_spooled_with_it(
     assert journal.read("shop-1") == [tick(1)]
 
 
-async def test_a_full_disk_is_told_to_those_who_wait(journal: Moody, writer: JournalWriter) -> None:
+async def test_a_full_disk_is_told_to_those_who_wait(journal: MoodyJournal, writer: JournalWriter) -> None:
     journal.is_full = True
     with pytest.raises(JournalUnavailable, match="full"):
         await writer.append(RELEASE, [event(1)])
@@ -152,7 +123,7 @@ async def test_a_full_disk_is_told_to_those_who_wait(journal: Moody, writer: Jou
     assert journal.read(RELEASE) == [event(1, text="anew")]
 
 
-async def test_on_a_full_disk_others_go_ahead_at_once(journal: Moody, writer: JournalWriter) -> None:
+async def test_on_a_full_disk_others_go_ahead_at_once(journal: MoodyJournal, writer: JournalWriter) -> None:
     journal.is_full = True
     assert await writer.append_or_spool(RELEASE, [event(1)], patience=60.0) is False
     assert writer.backlog == Backlog(spooled=1, reason="the disk is full")
@@ -164,7 +135,7 @@ async def test_on_a_full_disk_others_go_ahead_at_once(journal: Moody, writer: Jo
     assert journal.read(RELEASE) == [event(1), event(2)]
 
 
-async def test_a_record_that_later_ones_count_on_is_not_given_up(journal: Moody, writer: JournalWriter) -> None:
+async def test_a_record_that_later_ones_count_on_is_not_given_up(journal: MoodyJournal, writer: JournalWriter) -> None:
     journal.answers.clear()
     journal.is_full = True
     before = writer.submit(RELEASE, [tick(1)])
@@ -180,7 +151,7 @@ async def test_a_record_that_later_ones_count_on_is_not_given_up(journal: Moody,
 
 
 async def test_without_a_spool_records_wait_in_memory_and_it_is_said(
-    path: Path, journal: Moody, writer: JournalWriter
+    path: Path, journal: MoodyJournal, writer: JournalWriter
 ) -> None:
     journal.spool.path.mkdir()  # nobody can write a file of that name now
     journal.is_full = True
@@ -196,7 +167,7 @@ async def test_without_a_spool_records_wait_in_memory_and_it_is_said(
 
 
 async def test_a_spool_that_hangs_holds_nobody_up(
-    journal: Moody, writer: JournalWriter, monkeypatch: pytest.MonkeyPatch
+    journal: MoodyJournal, writer: JournalWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, answers = journal.spool.write, threading.Event()
 
@@ -212,7 +183,7 @@ async def test_a_spool_that_hangs_holds_nobody_up(
     await until(lambda: writer.backlog.spooled == 1)
 
 
-async def test_what_the_journal_refuses_is_kept_aside(path: Path, journal: Moody, writer: JournalWriter) -> None:
+async def test_what_the_journal_refuses_is_kept_aside(path: Path, journal: MoodyJournal, writer: JournalWriter) -> None:
     journal.answers.clear()
     assert await writer.append_or_spool(RELEASE, [event(5)], patience=0.01) is False
     assert await writer.append_or_spool("shop-1", [event(1)], patience=0.01) is False
@@ -224,7 +195,7 @@ async def test_what_the_journal_refuses_is_kept_aside(path: Path, journal: Moody
         await writer.append_or_spool(RELEASE, [event(5)])
 
 
-async def test_a_caller_who_gives_up_leaves_the_record_there(journal: Moody, writer: JournalWriter) -> None:
+async def test_a_caller_who_gives_up_leaves_the_record_there(journal: MoodyJournal, writer: JournalWriter) -> None:
     journal.answers.clear()
     task = asyncio.create_task(writer.append(RELEASE, [event(1)]))
     await until(lambda: journal.asked)
@@ -234,14 +205,14 @@ async def test_a_caller_who_gives_up_leaves_the_record_there(journal: Moody, wri
     assert journal.read(RELEASE) == [event(1), event(2)]
 
 
-async def test_a_record_that_is_no_json_is_an_error_of_its_caller(journal: Moody, writer: JournalWriter) -> None:
+async def test_a_record_that_is_no_json_is_an_error_of_its_caller(journal: MoodyJournal, writer: JournalWriter) -> None:
     with pytest.raises(TypeError):
         await writer.append(RELEASE, [event(1, text=object())])
     await writer.append(RELEASE, [event(1)])
     assert journal.read(RELEASE) == [event(1)]
 
 
-async def test_closing_stores_what_is_queued_and_spooled(journal: Moody) -> None:
+async def test_closing_stores_what_is_queued_and_spooled(journal: MoodyJournal) -> None:
     writer = JournalWriter(journal, retry_s=60.0)
     journal.is_full = True
     assert await writer.append_or_spool(RELEASE, [event(1)]) is False
@@ -255,7 +226,7 @@ async def test_closing_stores_what_is_queued_and_spooled(journal: Moody) -> None
         writer.submit(RELEASE, [event(2)])
 
 
-async def test_closing_does_not_wait_for_a_journal_that_hangs(path: Path, journal: Moody) -> None:
+async def test_closing_does_not_wait_for_a_journal_that_hangs(path: Path, journal: MoodyJournal) -> None:
     writer = JournalWriter(journal, retry_s=0.01)
     journal.answers.clear()
     assert await writer.append_or_spool(RELEASE, [event(1)], patience=0.01) is False
