@@ -340,6 +340,14 @@ def test_an_override_with_a_reason_goes_on_without_proof_and_is_recorded() -> No
     assert (entered.stage, entered.who, entered.override) == (1, "ada", "the shop burns")
 
 
+def test_an_override_of_nothing_is_no_override() -> None:
+    release = Driver().at_gate()
+    release.order("advance", override=True, reason=" ")
+    entered = next(event for event in reversed(release.events) if isinstance(event, ev.StageEntered))
+    assert (entered.stage, entered.override) == (1, "")
+    assert release.state.items["stage-5"].mark == "done"
+
+
 def test_an_override_never_goes_over_a_weight_that_is_not_read() -> None:
     release = Driver().baking()
     release.restart()
