@@ -80,16 +80,9 @@ def _query(name: str, metric: AnyMetric) -> Query:
         case GoodShare():
             return Query(judged, total=metric.total, part=metric.good)
         case Latency():
-            return Query(judged, histogram=metric.histogram, line=_line(metric))
+            return Query(judged, histogram=metric.histogram, line=judged.cut or math.inf)
         case Gauge():
             return Query(judged, gauge=metric.gauge)
-
-
-def _line(metric: Latency) -> float:
-    """The latency that counts as slow: the absolute line, else the relative one times the plan's own baseline."""
-    lines = [line.limit for line in metric.alert if not line.relative]
-    lines += [line.limit * metric.baseline for line in metric.alert if line.relative and metric.baseline]
-    return lines[0] if lines else math.inf
 
 
 def router_of(plan: Plan) -> Router:
