@@ -35,6 +35,7 @@ CLOCK_S = 0.5
 QUICK_S = 0.1  # between two observations while a weight is on its way
 IDLE_S = 10.0  # between two observations of a promoted release
 AFTERMATH_S = 60.0  # how long a rolled back release is still read, for the last laps
+LONGEST_SAID = 500  # characters of an answer or a reason
 RECENT = 2000  # records kept in memory for clients that come late
 
 
@@ -50,12 +51,13 @@ class Time(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What one release works with."""
+    """What one release works with. `hide` takes resolved secrets out of what the others say."""
 
     router: Router
     source: Source
     queries: tuple[Query, ...]
     checks: dict[str, Check]
+    hide: Callable[[Any], Any] = lambda said: said
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,9 @@ class Controller:
         except Exception as error:  # a router of another package: its bug must not stop the way back
             log.exception("the router failed")
             detail = f"the router failed: {type(error).__name__}: {error}"
-        self.tell(Answered(at=self._time.now(), number=intent.number, ok=ok, detail=detail[:500], conflict=conflict))
+        self.tell(
+            Answered(at=self._time.now(), number=intent.number, ok=ok, detail=self._bounded(detail), conflict=conflict)
+        )
         self._moved.set()
 
     async def _check(self, listed: CheckList, name: str, attempt: int) -> None:
@@ -229,8 +233,8 @@ class Controller:
                 name=name,
                 attempt=attempt,
                 outcome=result.outcome,
-                summary=result.summary[:500],
-                evidence=result.evidence,
+                summary=self._bounded(result.summary),
+                evidence=self._parts.hide(result.evidence),
             )
         )
 
@@ -249,6 +253,10 @@ class Controller:
         except Exception as error:  # a check of another package: it could not answer, and that is an answer
             log.exception("check %s failed", name)
             return CheckResult(CheckOutcome.ERROR, f"{type(error).__name__}: {error}")
+
+    def _bounded(self, said: str) -> str:
+        """What a part of the release said, fit for the journal."""
+        return str(self._parts.hide(said))[:LONGEST_SAID]
 
     # --- the loops
 
@@ -270,7 +278,7 @@ class Controller:
         except Exception as error:  # a router of another package
             log.exception("the router failed")
             problem = f"the router failed: {type(error).__name__}: {error}"
-        self.tell(Observed(at=self._time.now(), begun=begun, seen=seen, problem=problem[:500]))
+        self.tell(Observed(at=self._time.now(), begun=begun, seen=seen, problem=self._bounded(problem)))
 
     def _observe_pause(self) -> float:
         if self.state.phase in GOING_BACK or self.state.shifting:
@@ -307,7 +315,9 @@ class Controller:
         )
         verdicts = self._judge.look(samples, weight=weight or 0.0, judged=in_place and past_warmup)
         self.tell(
-            Looked(at=reading.at, weight=weight, samples=samples, verdicts=verdicts, problem=reading.problem[:500]),
+            Looked(
+                at=reading.at, weight=weight, samples=samples, verdicts=verdicts, problem=self._bounded(reading.problem)
+            ),
             self._kept(),
         )
 
