@@ -235,7 +235,6 @@ class JournalWriter:
         except Exception as error:  # noqa: BLE001 (the caller gets it; the thread must live)
             self._settle(entry, error)
         else:
-            self._reason = ""
             self._settle(entry, None)
 
     def _settle(self, entry: _Append, error: Exception | None) -> None:
@@ -246,6 +245,8 @@ class JournalWriter:
             if entry.place is not _Place.QUEUED:
                 self._refused += len(entry.what.records) if error else 0
                 self._spool_jobs.put(self._tidy)
+            if not error and all(other.place is _Place.QUEUED for other in self._waiting):
+                self._reason = ""
         if error and entry.place is not _Place.QUEUED:
             _log.error("the journal refuses what was spooled: %s", error)
         _finish(entry.stored, error)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.journal import Journal
-from engine.journal_records import JournalConflict, JournalUnavailable
+from engine.journal_records import JournalConflict, JournalUnavailable, Record
 from engine.journal_writer import Backlog, JournalWriter
 from engine.spool import Spooled
 from tests.engine.journal_builders import RELEASE, event, history, tick, with_release
@@ -133,6 +134,28 @@ async def test_on_a_full_disk_others_go_ahead_at_once(journal: MoodyJournal, wri
     journal.is_full = False
     await until(lambda: is_stored(writer))
     assert journal.read(RELEASE) == [event(1), event(2)]
+
+
+async def test_the_reason_is_said_as_long_as_anything_waits(
+    journal: MoodyJournal, writer: JournalWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.is_full = True
+    for release in (RELEASE, "shop-1"):
+        assert await writer.append_or_spool(release, [event(1)]) is False
+    append, answers = journal.append, threading.Event()
+
+    def hanging_for_the_shop(release: str, records: Sequence[Record], *, keep: Mapping[str, Any]) -> None:
+        if release == "shop-1":
+            answers.wait()
+        append(release, records, keep=keep)
+
+    monkeypatch.setattr(journal, "append", hanging_for_the_shop)
+    journal.is_full = False
+    await until(lambda: journal.last_seq(RELEASE) == 1 and writer.backlog.spooled == 1)
+    assert writer.backlog == Backlog(spooled=1, reason="the disk is full")
+    answers.set()
+    await until(lambda: is_stored(writer))
+    assert journal.read("shop-1") == [event(1)]
 
 
 async def test_a_record_that_later_ones_count_on_is_not_given_up(journal: MoodyJournal, writer: JournalWriter) -> None:
