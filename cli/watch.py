@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.ending import Exit, fail
-from cli.pick import pick
+from cli.ending import Exit, fail, show
+from cli.pick import ENDED, pick
 from engine.client import EngineClient, ensure_engine
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def watch(release: str | None, theme: str) -> None:
     """Open the cockpit. It comes and goes as it likes: the release runs in the engine."""
     client = EngineClient()
     ensure_engine(client)
-    open_cockpit(client, pick(client, release, ended=True), theme=theme)
+    open_cockpit(client, pick(str(client.folder), release, ended=ENDED), theme=theme)
 
 
 def open_cockpit(client: EngineClient, release: str, *, theme: str = "", demo: DemoHooks | None = None) -> None:
@@ -36,6 +35,6 @@ def open_cockpit(client: EngineClient, release: str, *, theme: str = "", demo: D
     except TerminalUnfit as error:
         fail(Exit.BAD_INPUT, str(error))
     if left.stopped:
-        sys.stdout.write(f"{release}: the demo is stopped\n")
+        show(False, None, f"{release}: the demo is stopped")
     else:
-        sys.stdout.write(f"{release} goes on without this cockpit; come back with: laneshift watch {release}\n")
+        show(False, None, f"{release} goes on without this cockpit; come back with: laneshift watch {release}")
