@@ -17,7 +17,8 @@ GONE_SCRAPES = 3  # scrapes in a row without any of its counters
 class Liveness:
     """Counts what the canary should have had since it last showed a request.
 
-    requests: the canary's requests in this stage; expected: requests due to it since its last one; gone: scrapes in a
+    requests: the canary's requests in this stage; expected: requests due to it since its last one, while it could be
+    read (one scrape that fails is no silence); gone: scrapes in a
     row in which nothing of the canary could be read although stable had data.
     """
 
@@ -40,7 +41,7 @@ class Liveness:
             return Verdict(NAME, Outcome.NO_DATA, "the canary has no weight: nothing to see of it yet")
         if canary > 0:
             self.expected = 0.0
-        elif weight < 100:
+        elif weight < 100 and readable:
             self.expected += stable * weight / (100 - weight)
         if readable:
             self.gone = 0

@@ -74,6 +74,7 @@ class ProportionJudge:
         canary, stable = sample.canary, sample.stable
         if canary is None or (stable is None and self.control):
             self.data.unread_s += sample.seconds
+            self._tally(canary or Counts(), stable or Counts(), judged=judged)  # each side is sampled once only
             return self._unless_breached(Outcome.NO_DATA, self._unread(canary, stable))
         self._count(canary, stable or Counts(), sample.seconds, judged=judged)
         return self._decide(requests)
@@ -101,11 +102,15 @@ class ProportionJudge:
         data.unread_s = data.unread_s + seconds if quiet else 0.0
         data.recent = [*data.recent, (stable.total, stable.bad)][-RECENT_LOOKS:]
         data.canary_value, data.stable_value = canary.value, stable.value
-        if judged:
-            data.proof.add(canary, stable)
-        if judged or self.metric.kind != "latency":  # a cold start is slow; it has no more errors than any other start
-            data.harm.add(canary, stable)
+        self._tally(canary, stable, judged=judged)
+        if judged or self.metric.kind != "latency":
             data.alert.look(past=self._past() is not None, chance=self._chance())
+
+    def _tally(self, canary: Counts, stable: Counts, *, judged: bool) -> None:
+        if judged:
+            self.data.proof.add(canary, stable)
+        if judged or self.metric.kind != "latency":  # a cold start is slow; it has no more errors than any other start
+            self.data.harm.add(canary, stable)
 
     def _past(self) -> float | None:
         """The line (a share of bad events) that canary's observed share in this stage is past; None when inside."""
