@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from engine.gates import blockers, refusal
 from engine.judge import Verdict
 from engine.outlook import outlook
 from engine.release import VERBS, Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, Took, decide
-from engine.state import GOING_BACK, Phase, State, apply, created, fold
+from engine.state import FORWARD, GOING_BACK, Phase, State, apply, created, fold
 from tests.engine.release_driver import START, creation, rules, sample, stored, verdict
 from tests.engine.release_witness import Witness
 from tests.engine.worlds import World, Write, write_of
@@ -242,6 +241,18 @@ class Traffic(RuleBasedStateMachine):
     def somebody_rolls_back(self, who: str) -> None:
         self._roll_back(who)
 
+    @precondition(lambda self: self.state.phase in FORWARD | GOING_BACK)
+    @rule(lands=st.booleans(), readings=st.integers(0, 2))
+    def somebody_rolls_back_while_older_writes_hang(self, lands: bool, readings: int) -> None:
+        self._roll_back("ada")
+        if self.world.in_flight and self.world.in_flight[-1].weight == 0:
+            write = self.world.in_flight.pop()
+            if lands:
+                self.world.land(write)
+            self._answer(write, ok=True)
+        for _ in range(readings):
+            self.the_router_is_read()
+
     def _roll_back(self, who: str) -> None:
         over = self.state.phase is Phase.CANCELLED
         too_late = self.state.phase is Phase.PROMOTED and (
@@ -312,8 +323,12 @@ class Traffic(RuleBasedStateMachine):
         self.world.stable_ready = self.world.canary_ready = 2
         was = self.state.phase
         self._roll_back("ada")
-        if over or was is Phase.ROLLED_BACK:
-            return
+        if was is Phase.ROLLED_BACK:
+            self._nothing_can_land_any_more()
+        elif not over:
+            self._goes_back_fairly()
+
+    def _goes_back_fairly(self) -> None:
         self.now += 0.1
         for _ in range(30):
             for ghost in [self.world.ghosts.pop(0) for _ in range(len(self.world.ghosts) // 2)]:
@@ -326,6 +341,9 @@ class Traffic(RuleBasedStateMachine):
                 break
         assert self.state.phase is Phase.ROLLED_BACK
         assert self.world.weight == 0
-        for ghost in deepcopy(self.world.ghosts):
-            self._ghost_lands(ghost)
+        self._nothing_can_land_any_more()
         assert self.world.weight == 0
+
+    def _nothing_can_land_any_more(self) -> None:
+        for write in (*self.world.ghosts, *self.world.in_flight):
+            self._ghost_lands(write)
