@@ -45,7 +45,7 @@ class JournalIsAList(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.journal = MoodyJournal.open(self.path)
-        self.writer = JournalWriter(self.journal, retry_s=0.001)
+        self.writer = JournalWriter(self.journal, retry_s=0.02)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -75,6 +75,14 @@ class JournalIsAList(RuleBasedStateMachine):
         keep = {"last": records[-1].seq}
         stored = self.run(self.writer.append_or_spool(release, records, keep, patience=0.01))
         assert not (stored and (self.journal.is_full or not self.journal.answers.is_set()))
+        self.promise(release, records)
+
+    @rule(release=st.sampled_from(RELEASES), kinds=st.lists(st.booleans(), min_size=1, max_size=4))
+    def heal_and_append(self, release: str, kinds: list[bool]) -> None:
+        """An append that may come before anything spooled was tried again."""
+        self.heal()
+        records = self.next_records(release, kinds)
+        self.run(self.writer.append(release, records, {"last": records[-1].seq}))
         self.promise(release, records)
 
     @rule(release=st.sampled_from(RELEASES), back=st.integers(1, 5))

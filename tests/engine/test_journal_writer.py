@@ -136,6 +136,16 @@ async def test_on_a_full_disk_others_go_ahead_at_once(journal: MoodyJournal, wri
     assert journal.read(RELEASE) == [event(1), event(2)]
 
 
+async def test_an_append_takes_what_is_spooled_before_it_along(journal: MoodyJournal) -> None:
+    writer = JournalWriter(journal, retry_s=60.0)  # so it is not the retry that stores it
+    journal.is_full = True
+    assert await writer.append_or_spool(RELEASE, [event(1)]) is False
+    journal.is_full = False
+    await writer.append(RELEASE, [event(2)])
+    assert journal.read(RELEASE) == [event(1), event(2)]
+    assert writer.close() is True
+
+
 async def test_the_reason_is_said_as_long_as_anything_waits(
     journal: MoodyJournal, writer: JournalWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
