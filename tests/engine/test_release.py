@@ -666,6 +666,18 @@ def test_an_engine_that_takes_over_repeats_an_unfinished_way_back_at_once() -> N
     assert release.writes == [5, 0, 0]
 
 
+def test_an_engine_that_takes_over_a_way_back_reads_the_weight_twice_itself() -> None:
+    release = Driver().shifting()  # a raise hangs, and dies with its engine
+    release.order("rollback")
+    release.arrived().after(1).observe()
+    assert release.state.rollback_sightings == 2
+    release.restart()
+    assert release.phase() is Phase.ROLLING_BACK
+    release.after(1).observe()
+    release.after(1).observe()
+    assert release.phase() is Phase.ROLLED_BACK
+
+
 def test_an_engine_that_takes_over_asks_the_running_checks_again() -> None:
     release = Driver().baking().watch(10)
     release.checked("health", FAIL)
