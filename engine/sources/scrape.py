@@ -35,18 +35,18 @@ class ScrapeSource:
 
     async def read(self, queries: tuple[Query, ...], *, canary: str, stable: str) -> Reading:
         """All series of `queries` now; an address that fails is named in the reading's problem."""
-        urls = [str(url) for url in self._config.urls]
-        pages = dict(zip(urls, await asyncio.gather(*map(self._page, urls)), strict=True))
+        pages = await asyncio.gather(*(self._page(str(url)) for url in self._config.urls))
         at = self._now()
-        lost = {url: page for url, page in pages.items() if isinstance(page, str)}
+        # An address is named by its number in the plan: in itself it may hold a secret, and series go to the journal.
+        lost = {str(number): page for number, page in enumerate(pages) if isinstance(page, str)}
         values: dict[tuple[str, Side, str], dict[str, float]] = {}
         versions = {"stable": stable, "canary": canary}
-        for url, page in pages.items():
+        for number, page in enumerate(pages):
             if isinstance(page, str):
                 continue
             for query in queries:
                 for side in SIDES:
-                    _collect(values, query, side, versions[side], url, page)
+                    _collect(values, query, side, versions[side], str(number), page)
         return Reading(at, values, "; ".join(lost.values()) if len(lost) == len(pages) else "", lost=lost)
 
     async def close(self) -> None:
@@ -95,7 +95,7 @@ def _collect(
     query: Query,
     side: Side,
     version: str,
-    url: str,
+    address: str,
     lines: list[Line],
 ) -> None:
     """Put what `query` asks of one side into `values`."""
@@ -106,10 +106,10 @@ def _collect(
     for line in lines:
         for role, selector in roles:
             if selector is not None and selector.matches(line.name, line.labels, version):
-                values.setdefault((name, side, role), {})[_series(url, line)] = line.value
+                values.setdefault((name, side, role), {})[_series(address, line)] = line.value
         if query.histogram is not None and _is_bucket(query.histogram, line, version):
             bound = BUCKET + str(float(line.labels["le"]))
-            values.setdefault((name, side, bound), {})[_series(url, line)] = line.value
+            values.setdefault((name, side, bound), {})[_series(address, line)] = line.value
 
 
 def _is_bucket(selector: Selector, line: Line, version: str) -> bool:
@@ -117,6 +117,6 @@ def _is_bucket(selector: Selector, line: Line, version: str) -> bool:
     return name != line.name and "le" in line.labels and selector.matches(name, line.labels, version)
 
 
-def _series(url: str, line: Line) -> str:
+def _series(address: str, line: Line) -> str:
     labels = ",".join(f"{key}={value}" for key, value in sorted(line.labels.items()) if key != "le")
-    return f"{url} {line.name}{{{labels}}}"
+    return f"{address} {line.name}{{{labels}}}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 NEVER = b""
@@ -13,10 +13,12 @@ NEVER = b""
 
 @dataclass
 class Canned:
-    """`answers`: path -> raw bytes of the whole HTTP answer. `seen` has (method, path, body, head) of each request."""
+    """`answers`: path -> raw bytes of the whole HTTP answer; those of paths in `drips` are followed by a byte now and
+    then, for ever. `seen` has (method, path, body, head) of each request."""
 
     url: str = ""
     answers: dict[str, bytes] = field(default_factory=dict)
+    drips: set[str] = field(default_factory=set)
     seen: list[tuple[str, str, bytes, str]] = field(default_factory=list)
     _lines: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -36,13 +38,20 @@ class Canned:
         if answer is NEVER:
             return
         writer.write(answer)
-        await writer.drain()
+        with suppress(ConnectionError):
+            await writer.drain()
+            while path in self.drips:
+                await asyncio.sleep(0.01)
+                writer.write(b"#")
+                await writer.drain()
         writer.close()
 
-    def hang_up(self) -> None:
+    async def hang_up(self) -> None:
         """Close every connection."""
         for writer in self._lines:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 def answered(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
@@ -62,5 +71,5 @@ async def canned() -> AsyncIterator[Canned]:
         yield told
     finally:
         server.close()
-        told.hang_up()
+        await told.hang_up()
         await server.wait_closed()

@@ -83,10 +83,10 @@ async def test_both_formats_give_the_same_series(server: Canned, page: bytes) ->
     }
 
 
-async def test_a_series_is_named_by_its_address_and_the_same_in_all_buckets(server: Canned) -> None:
+async def test_a_series_is_named_by_its_place_in_the_plan_and_the_same_in_all_buckets(server: Canned) -> None:
     reading = await read(server, [GOOD])
     names = {name for key, series in reading.values.items() if key[0] == "slow" for name in series}
-    assert names == {f"{server.url}/0 seconds_bucket{{version=v2}}"}
+    assert names == {"0 seconds_bucket{version=v2}"}
 
 
 async def test_the_same_series_at_two_addresses_are_two(server: Canned) -> None:
@@ -132,27 +132,15 @@ async def test_one_address_that_fails_is_lost_and_the_others_are_read(server: Ca
     raw, _ = BAD[answer]
     reading = await read(server, [GOOD, raw], limit=1.0 if raw is NEVER else 20.0)
     assert reading.problem == ""
-    assert list(reading.lost) == [f"{server.url}/1"]
+    assert list(reading.lost) == ["1"]
+    assert f"{server.url}/1" in reading.lost["1"]
     assert sum(reading.values["errors", "stable", "total"].values()) == 900
 
 
-async def test_a_page_that_drips_is_cut_at_the_time_limit() -> None:
-    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-        try:
-            while True:
-                writer.write(b"# drip\n")
-                await writer.drain()
-                await asyncio.sleep(0.01)
-        except ConnectionError:
-            writer.close()
-
-    dripping = await asyncio.start_server(drip, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{dripping.sockets[0].getsockname()[1]}/metrics"
-    async with source(url, limit=0.1) as made:
-        reading = await made.read(QUERIES, canary="v2", stable="v1")
-    dripping.close()
-    assert reading.problem == f"{url} did not answer within 0.1 s"
+async def test_a_page_that_drips_is_cut_at_the_time_limit(server: Canned) -> None:
+    server.drips.add("/0")
+    reading = await read(server, [b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"], limit=0.1)
+    assert reading.problem == f"{server.url}/0 did not answer within 0.1 s"
 
 
 async def test_a_refused_connection_is_said(server: Canned) -> None:
