@@ -80,7 +80,7 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Demo:
     """A demo under way; it is what the cockpit calls its hooks."""
 
@@ -122,7 +122,7 @@ class Demo:
 
 
 def running_demo(client: EngineClient) -> Demo | None:
-    """A demo that was left running, with its release still under way or its old side still kept."""
+    """A demo that was left running, with its release still under way."""
     sandbox = _left_running(client.folder)
     if sandbox is None or not client.is_there():
         return None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from cli.demo_world import Demo
-from cli.ending import OUTCOMES, Exit
+from cli.ending import Exit, show
 
 POLL_S = 0.2
+MAX_WAIT_S = 180.0
 ENDS = ("promoted", "rolled_back", "cancelled", "rollback_failed")
 
 
@@ -54,8 +54,7 @@ class Headless:
         weight = seen["weight"]["observed"]
         where = seen["phase"] if seen["phase"] != "stage" else f"stage {seen['stage'] + 1} {seen['step']}"
         alerts = "".join(f"; ALERT {reason}" for reason in seen["alerts"].values())
-        sys.stdout.write(f"{time.strftime('%H:%M:%S')} {where}, {weight or 0:g}%: {seen['waits_for']}{alerts}\n")
-        sys.stdout.flush()
+        _say(f"{where}, {weight or 0:g}%: {seen['waits_for']}{alerts}")
 
     def _break(self, seen: dict[str, Any]) -> None:
         wanted = self._breakage
@@ -63,17 +62,23 @@ class Headless:
             return
         self._demo.sandbox.set_fault(wanted.fault, True)
         self._broken_at = time.time()
-        sys.stdout.write(f"{time.strftime('%H:%M:%S')} the canary is broken now: {wanted.fault}\n")
+        _say(f"the canary is broken now: {wanted.fault}")
 
     def _drive(self, seen: dict[str, Any]) -> None:
         progress = (seen["phase"], seen["stage"], seen["step"])
         if progress != self._progress:
             self._progress, self._progress_at = progress, time.monotonic()
-        give, release = self._demo.client.give, self._demo.release
         if "advance" in seen["orders"] and not seen["holds"]:
-            give(release, "advance", stage=seen["stage"], revision=seen["revision"])
+            self._demo.client.give(self._demo.release, "advance", stage=seen["stage"], revision=seen["revision"])
         elif time.monotonic() - self._progress_at > self._max_wait_s and seen["phase"] != "rolling_back":
-            give(release, "rollback", reason=f"no progress for {self._max_wait_s:.0f} s: {seen['waits_for']}")
+            self._give_up(f"no progress for {self._max_wait_s:g} s: {seen['waits_for']}")
+            self._progress_at = time.monotonic()
+
+    def _give_up(self, reason: str) -> None:
+        """Take it back; where no traffic moved yet there may be nothing to take back."""
+        give, release = self._demo.client.give, self._demo.release
+        if not give(release, "rollback", reason=reason).accepted:
+            give(release, "cancel", reason=reason)
 
     def _result(self, seen: dict[str, Any]) -> dict[str, Any]:
         watch = seen["rollback"] or {}
@@ -94,5 +99,9 @@ class Headless:
 
 
 def exit_code(outcome: str) -> Exit:
-    """0 promoted, 1 rolled back, 5 rollback failed."""
-    return OUTCOMES.get(outcome, Exit.DONE)
+    """0 promoted, 5 roll back failed, 1 anything else: the canary does not serve."""
+    return {"promoted": Exit.DONE, "rollback_failed": Exit.ROLLBACK_FAILED}.get(outcome, Exit.ROLLED_BACK)
+
+
+def _say(text: str) -> None:
+    show(False, None, f"{time.strftime('%H:%M:%S')} {text}")

@@ -8,10 +8,12 @@ from typing import Any, TypeVar
 import click
 
 from cli.ending import Exit, fail, show
-from cli.pick import pick
+from cli.pick import ENDED, pick
 from engine.client import EngineClient
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+AFTERWARDS = ("tick", "untick", "waive", "note")  # what is still ordered when a release has ended
 
 _release = click.argument("release", required=False)
 _reason = click.option("--reason", default="", help="why; it is recorded")
@@ -19,14 +21,21 @@ _json = click.option("--json", "as_json", is_flag=True, help="print the result a
 _item = click.argument("item")
 
 
-def _order(release: str | None, verb: str, as_json: bool, **said: Any) -> None:
+def _chosen(release: str | None, verb: str) -> tuple[EngineClient, str]:
     client = EngineClient()
-    ident = pick(client, release, ended=verb in ("tick", "untick", "waive", "note"))
-    answer = client.give(ident, verb, **said)
+    return client, pick(str(client.folder), release, ended=ENDED if verb in AFTERWARDS else ())
+
+
+def _order(release: str | None, verb: str, as_json: bool, **said: Any) -> None:
+    client, ident = _chosen(release, verb)
+    _give(client, ident, verb, as_json, **said)
+
+
+def _give(client: EngineClient, release: str, verb: str, as_json: bool, **said: Any) -> None:
+    answer = client.give(release, verb, **said)
     if not answer.accepted:
-        show(as_json, {"release": ident, "order": verb, "accepted": False, "why": answer.why}, "") if as_json else None
-        fail(Exit.REFUSED, f"{ident}: {answer.why}")
-    show(as_json, {"release": ident, "order": verb, "accepted": True}, f"{ident}: {verb} accepted")
+        fail(Exit.REFUSED, f"{release}: {answer.why}", release=release, order=verb, accepted=False)
+    show(as_json, {"release": release, "order": verb, "accepted": True}, f"{release}: {verb} accepted")
 
 
 @click.command()
@@ -36,10 +45,10 @@ def _order(release: str | None, verb: str, as_json: bool, **said: Any) -> None:
 @_json
 def advance(release: str | None, override: bool, reason: str, as_json: bool) -> None:
     """Go on: from preflight to the first stage, from a stage that is ready to the next, from the last to the end."""
-    client = EngineClient()
-    ident = pick(client, release)
+    client, ident = _chosen(release, "advance")
     seen = client.look(ident)
-    _order(ident, "advance", as_json, stage=seen["stage"], revision=seen["revision"], override=override, reason=reason)
+    meant_for = {"stage": seen["stage"], "revision": seen["revision"]}
+    _give(client, ident, "advance", as_json, **meant_for, override=override, reason=reason)
 
 
 @click.command()
@@ -78,10 +87,9 @@ def cancel(release: str | None, reason: str, as_json: bool) -> None:
 
 
 def _on_item(release: str, verb: str, item: str, words: str, as_json: bool) -> None:
-    client = EngineClient()
-    ident = pick(client, release, ended=True)
+    client, ident = _chosen(release, verb)
     revision = client.look(ident)["revision"]
-    _order(ident, verb, as_json, item=item, reason=words, revision=revision)
+    _give(client, ident, verb, as_json, item=item, reason=words, revision=revision)
 
 
 @click.command()

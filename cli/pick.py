@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from cli.ending import Exit, fail
-from engine.client import EngineClient, Summary
+from engine.line import ask
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as in `cli.ending`
+    from collections.abc import Collection
+    from typing import Any
 
 ENDED = ("promoted", "rolled_back", "cancelled")
 
 
-def pick(client: EngineClient, name: str | None, *, ended: bool = False) -> str:
+def pick(folder: str, name: str | None, *, ended: Collection[str] = ()) -> str:
     """The id of the release that `name` means: an id, a service with one release under way, or None with only one in
-    all. With `ended` the latest one that has ended will do too. Ends the command when that is not clear."""
-    held = client.held()
-    if name is not None and any(one.release == name for one in held):
+    all. The latest one that has ended will do where a service is named, and without a name if it ended in a phase of
+    `ended`. Ends the command when that is not clear. Raises EngineGone."""
+    held = ask(folder, "GET", "/v1/releases")
+    if name is not None and any(one["release"] == name for one in held):
         return name
-    of_service = [one for one in held if name is None or one.service == name]
-    live = [one for one in of_service if one.phase not in ENDED]
+    found = [one for one in held if name in (None, one["service"])]
+    live = [one for one in found if one["phase"] not in ENDED]
     if len(live) == 1:
-        return live[0].release
-    if not live and of_service and (ended or name is not None):
-        return of_service[-1].release
+        return str(live[0]["release"])
+    if not live and found and (name is not None or found[-1]["phase"] in ended):
+        return str(found[-1]["release"])
     fail(Exit.BAD_INPUT, _unclear(name, live, held))
 
 
-def _unclear(name: str | None, live: list[Summary], held: list[Summary]) -> str:
+def _unclear(name: str | None, live: list[dict[str, Any]], held: list[dict[str, Any]]) -> str:
     if len(live) > 1:
-        return f"which release? {', '.join(one.release for one in live)}"
+        return f"which release? name one: {', '.join(one['release'] for one in live)}"
     if name is not None:
-        return f"there is no release or service {name!r}; there are {', '.join(one.release for one in held) or 'none'}"
+        known = ", ".join(one["release"] for one in held[-10:]) or "none"
+        return f"there is no release or service {name!r}; the latest releases are: {known}"
     if held:
-        return f"no release is under way; the last was {held[-1].release} ({held[-1].phase}): name it"
-    return "no release is under way"
+        return f"no release is under way; the last was {held[-1]['release']} ({held[-1]['phase']}): name it"
+    return "no release is under way: laneshift start PLAN begins one"

@@ -7,7 +7,8 @@ import logging
 import click
 
 from cli.ending import Exit, fail
-from engine.client import SOCKET_NAME, home
+from engine.client import home
+from engine.line import SOCKET_NAME
 
 
 @click.command()

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
+from cli.durations import seconds
 from cli.ending import OUTCOMES, Exit, fail, show
 from engine.client import EngineClient, ensure_engine
 
 POLL_S = 0.5
+LONGEST_PLAN = 1024 * 1024  # bytes; the engine takes no more
 ENDS = ("promoted", "rolled_back", "cancelled", "rollback_failed")
 
 
@@ -21,25 +23,41 @@ ENDS = ("promoted", "rolled_back", "cancelled", "rollback_failed")
 @click.option("--watch", "watching", is_flag=True, help="open the cockpit")
 @click.option("--wait", is_flag=True, help="wait for the end; the exit code is the outcome")
 @click.option(
-    "--timeout", type=float, default=None, metavar="SECONDS", help="with --wait: give up waiting (exit code 6)"
+    "--timeout", callback=seconds, metavar="TIME", help="with --wait: give up then, such as 90m (exit code 6)"
 )
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
 def start(plan: Path, canary: str, key: str, watching: bool, wait: bool, timeout: float | None, as_json: bool) -> None:
     """Start a release of PLAN and print its id. Starts an engine when none runs."""
-    try:
-        text = plan.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        fail(Exit.BAD_INPUT, f"{plan}: {error}")
+    if watching and (wait or as_json):
+        raise click.UsageError("--watch opens the cockpit: it goes with neither --wait nor --json")
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout says how long to --wait")
+    text = _text(plan)
     client = EngineClient()
     ensure_engine(client)
     release = client.begin(text, str(plan), canary=canary, key=key)
-    show(as_json, {"release": release}, release)
+    if not (wait and as_json):
+        show(as_json, {"release": release}, release)
     if watching:
         from cli.watch import open_cockpit
 
         open_cockpit(client, release)
     elif wait:
         _wait(client, release, timeout, as_json)
+
+
+def _text(plan: Path) -> str:
+    try:
+        with plan.open("rb") as file:
+            raw = file.read(LONGEST_PLAN + 1)
+        text = raw.decode()
+    except OSError as error:
+        fail(Exit.BAD_INPUT, f"{plan}: {error.strerror or error}")
+    except UnicodeDecodeError as error:
+        fail(Exit.BAD_INPUT, f"{plan}: not UTF-8: {error.reason} at byte {error.start}")
+    if len(raw) > LONGEST_PLAN:
+        fail(Exit.BAD_INPUT, f"{plan}: more than {LONGEST_PLAN:,} bytes is no plan")
+    return text
 
 
 def _wait(client: EngineClient, release: str, timeout: float | None, as_json: bool) -> None:
@@ -50,5 +68,6 @@ def _wait(client: EngineClient, release: str, timeout: float | None, as_json: bo
             show(as_json, seen, f"{release}: {seen['phase']}{': ' if seen['ending'] else ''}{seen['ending']}")
             raise SystemExit(OUTCOMES.get(seen["phase"], Exit.DONE))
         if timeout is not None and time.monotonic() - started > timeout:
-            fail(Exit.TIMED_OUT, f"{release} is still {seen['phase']}: {seen['waits_for']}")
+            waits_for = f"{release} is still {seen['phase']}: {seen['waits_for']}"
+            fail(Exit.TIMED_OUT, waits_for, release=release, phase=seen["phase"])
         time.sleep(POLL_S)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.ending import OUTCOMES, Exit, show
-from cli.pick import pick
+from cli.pick import ENDED, pick
 from engine.client import EngineClient
+
+if TYPE_CHECKING:
+    from engine.client import Said, Summary
+    from engine.events import Event
+    from engine.state import State
 
 
 @click.command()
@@ -24,16 +27,20 @@ def status(release: str | None, watching: bool, as_json: bool) -> None:
     """One look at a release; the exit code is its outcome so far. Without a name and with several: a line for each."""
     client = EngineClient()
     if release is None and not watching and len(held := client.held()) != 1:
-        lines = [f"{one.release:<20} {one.phase:<14} {one.weight or 0:g}%  {one.target}" for one in held]
-        text = "\n".join(lines) or "no releases"
+        text = "\n".join(map(_line, held)) or "no releases"
         show(as_json, [{"release": one.release, "phase": one.phase, "weight": one.weight} for one in held], text)
         return
-    ident = pick(client, release, ended=True)
+    ident = pick(str(client.folder), release, ended=ENDED)
     if watching:
         raise SystemExit(asyncio.run(_log(client, ident, as_json)))
     seen = client.look(ident)
     show(as_json, seen, "\n".join(_lines(seen)))
     raise SystemExit(OUTCOMES.get(seen["phase"], Exit.DONE))
+
+
+def _line(one: Summary) -> str:
+    weight = "?" if one.weight is None else f"{one.weight:g}%"
+    return f"{one.release:<20} {one.phase:<14} {weight:>5}  {one.target}"
 
 
 def _lines(seen: dict[str, Any]) -> Iterator[str]:
@@ -63,32 +70,40 @@ def _where(seen: dict[str, Any]) -> str:
     return f"stage {seen['stage'] + 1} of {len(seen['stages'])}, {seen['step']}{paused}"
 
 
-async def _log(client: EngineClient, release: str, as_json: bool) -> int:
-    """Print every event; returns the outcome's exit code."""
-    from engine.client import Said
-    from engine.events import Created, Ticked, to_data
-    from engine.state import FINAL, State, apply, created
-    from tui.wording import sentence
+async def _log(client: EngineClient, release: str, as_json: bool) -> Exit:
+    """Print every event until the release has ended; returns the outcome's exit code. Raises EngineGone.
+
+    A stream that the engine ends (one that read too slowly) is taken up again behind the last event."""
+    from engine.client import Beat
+    from engine.state import FINAL
 
     state: State | None = None
-    async for said in client.events(release):
-        if not isinstance(said, Said):
-            if state is not None and state.phase in FINAL:
-                return int(OUTCOMES.get(state.phase.value, Exit.DONE))
-            continue
-        event = said.event
-        state = created(event) if isinstance(event, Created) else apply(_known(state), event)
-        if isinstance(event, Ticked):
-            continue
-        kind, at, data = to_data(event)
-        clock = time.strftime("%H:%M:%S", time.localtime(at))
-        line = json.dumps({"seq": said.seq, "type": kind, "at": at, **data}) if as_json else sentence(event, state)
-        sys.stdout.write(line + "\n" if as_json else f"{clock} {line}\n")
-        sys.stdout.flush()
-    return int(Exit.NO_ENGINE)
+    last = 0
+    while True:
+        async for heard in client.events(release, last):
+            if isinstance(heard, Beat):
+                if state is not None and state.phase in FINAL:
+                    return OUTCOMES.get(state.phase.value, Exit.DONE)
+                continue
+            last = heard.seq
+            state = _folded(state, heard.event)
+            _print_event(heard, state, as_json)
 
 
-def _known(state: Any) -> Any:
-    if state is None:
-        raise ValueError("a history without a beginning")
-    return state
+def _folded(state: State | None, event: Event) -> State:
+    from engine.state import apply, fold
+
+    after = apply(state, event) if state is not None else fold([event])
+    assert after is not None  # a fold of one event
+    return after
+
+
+def _print_event(said: Said, state: State, as_json: bool) -> None:
+    from engine.events import Ticked, to_data
+    from tui.wording import sentence
+
+    if isinstance(said.event, Ticked):
+        return
+    kind, at, data = to_data(said.event)
+    clock = time.strftime("%H:%M:%S", time.localtime(at))
+    show(as_json, {"seq": said.seq, "type": kind, "at": at, **data}, f"{clock} {sentence(said.event, state)}")

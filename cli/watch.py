@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from cli.pick import pick
+from cli.ending import Exit, fail, show
+from cli.pick import ENDED, pick
 from engine.client import EngineClient, ensure_engine
+
+if TYPE_CHECKING:
+    from tui.hooks import DemoHooks
 
 
 @click.command()
 @click.argument("release", required=False, metavar="[ID|SERVICE]")
 @click.option("--theme", default="", help="its colours: a theme of laneshift's or of ~/.config/laneshift/themes")
-@click.option("--mouse", is_flag=True, help="let the mouse act too; selecting text is then the terminal's shift+drag")
-def watch(release: str | None, theme: str, mouse: bool) -> None:
+def watch(release: str | None, theme: str) -> None:
     """Open the cockpit. It comes and goes as it likes: the release runs in the engine."""
     client = EngineClient()
     ensure_engine(client)
-    open_cockpit(client, pick(client, release, ended=True), theme=theme, mouse=mouse)
+    open_cockpit(client, pick(str(client.folder), release, ended=ENDED), theme=theme)
+
+
+def open_cockpit(client: EngineClient, release: str, *, theme: str = "", demo: DemoHooks | None = None) -> None:
+    """Run the cockpit in this terminal until it is left; leaving it leaves the release running."""
+    import themes
+    from tui.app import run_cockpit
+    from tui.terminal import TerminalUnfit
+
+    try:
+        left = run_cockpit(client, release, theme=theme or themes.DEFAULT, demo=demo)
+    except TerminalUnfit as error:
+        fail(Exit.BAD_INPUT, str(error))
+    if left.stopped:
+        show(False, None, f"{release}: the demo is stopped")
+    else:
+        show(False, None, f"{release} goes on without this cockpit; come back with: laneshift watch {release}")

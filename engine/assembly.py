@@ -14,6 +14,7 @@ from engine.plan import Plan
 from engine.plan_choice import CheckChoice
 from engine.plan_metrics import AnyMetric, BadShare, Gauge, GoodShare, Latency
 from engine.routers import Router
+from engine.secrets import Secrets
 from engine.sources.reading import Query
 
 DEFAULT_INTERVAL_S = 5.0
@@ -80,31 +81,24 @@ def _query(name: str, metric: AnyMetric) -> Query:
         case GoodShare():
             return Query(judged, total=metric.total, part=metric.good)
         case Latency():
-            return Query(judged, histogram=metric.histogram, line=_line(metric))
+            return Query(judged, histogram=metric.histogram, line=judged.cut or math.inf)
         case Gauge():
             return Query(judged, gauge=metric.gauge)
 
 
-def _line(metric: Latency) -> float:
-    """The latency that counts as slow: the absolute line, else the relative one times the plan's own baseline."""
-    lines = [line.limit for line in metric.alert if not line.relative]
-    lines += [line.limit * metric.baseline for line in metric.alert if line.relative and metric.baseline]
-    return lines[0] if lines else math.inf
-
-
-def router_of(plan: Plan) -> Router:
-    """The plan's router, not connected yet."""
-    router: Router = registry.resolve("router", plan.router.kind)(plan.router.config)
+def router_of(plan: Plan, secrets: Secrets) -> Router:
+    """The plan's router, not connected yet. Raises SecretMissingError."""
+    router: Router = registry.resolve("router", plan.router.kind)(secrets.resolve(plan.router.config))
     return router
 
 
-def parts_of(plan: Plan, router: Router) -> Parts:
-    """All that a release of this plan works with."""
-    source = registry.resolve("source", plan.source.kind)(plan.source.config)
-    return Parts(router, source, queries_of(plan), dict(_checks(plan)))
+def parts_of(plan: Plan, router: Router, secrets: Secrets) -> Parts:
+    """All that a release of this plan works with. Raises SecretMissingError."""
+    source = registry.resolve("source", plan.source.kind)(secrets.resolve(plan.source.config))
+    return Parts(router, source, queries_of(plan), dict(_checks(plan, secrets)), secrets.hide)
 
 
-def _checks(plan: Plan) -> Iterator[tuple[str, Check]]:
+def _checks(plan: Plan, secrets: Secrets) -> Iterator[tuple[str, Check]]:
     for named in named_checks(plan).values():
         for name, choice in named:
-            yield name, registry.resolve("check", choice.kind)(name, choice.config)
+            yield name, registry.resolve("check", choice.kind)(name, secrets.resolve(choice.config))

@@ -1,43 +1,35 @@
 """The one way that any front end talks to an engine.
 
-One-shot orders go over a bare unix socket: nothing heavy is imported, for whoever rolls back must not wait for a
-library to load. Only `events`, which the cockpit follows, uses httpx.
+One-shot orders go over a bare unix socket (`engine.line`): nothing heavy is imported, for whoever rolls back must not
+wait for a library to load. Only `events`, which the cockpit follows, uses httpx.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pwd
-import socket
 import time
-import uuid
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import line
+from engine.line import EngineGone, EngineRefused
+
 if TYPE_CHECKING:
+    import subprocess
+
     from engine.events import Event
 
-SOCKET_NAME = "engine.sock"
+__all__ = ["Answer", "Beat", "EngineClient", "EngineGone", "EngineRefused", "Said", "Summary", "ensure_engine", "home"]
+
 LOG_NAME = "engine.log"
 START_LIMIT_S = 15.0
-ANSWER_LIMIT_S = 20.0
+HERE_LIMIT_S = 3.0  # an engine that can't say who it is by then is not there
+OTHER_LIMIT_S = 5.0  # how long another engine, which holds the journal, may take until it answers
 REFUSED = 4  # the exit code of an engine that finds another one at work
 BEATS_LIMIT_S = 5.0  # a stream without a beat for that long is dead
-
-
-class EngineGone(Exception):
-    """No engine answers at the socket, or it stopped answering."""
-
-
-class EngineRefused(Exception):
-    """The engine does not do it. `status` is HTTP's: 404 no such release, 409 refused, 422 bad input."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +69,9 @@ class Summary:
     paused_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    status: int
-    body: Any = field(default=None)
-
-
 def home() -> Path:
     """The state folder: $LANESHIFT_HOME, else laneshift in the user's state folder."""
-    named = os.environ.get("LANESHIFT_HOME")
-    if named:
-        return Path(named).expanduser().absolute()
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser().absolute() / "laneshift"
-
-
-def user() -> str:
-    """Who gives orders from this process: the user it runs as."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
+    return Path(line.state_folder())
 
 
 class EngineClient:
@@ -106,37 +80,33 @@ class EngineClient:
     def __init__(self, folder: Path | None = None, who: str | None = None) -> None:
         """`folder`: the state folder, by default `home()`; `who` is written beside every order."""
         self.folder = folder or home()
-        self.socket = self.folder / SOCKET_NAME
-        self.who = who or user()
+        self.socket = self.folder / line.SOCKET_NAME
+        self.who = who or line.user()
 
     # --- one-shot
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        limit_s: float = line.ANSWER_LIMIT_S,
+    ) -> Any:
         """One request, one JSON answer. Raises EngineGone, EngineRefused."""
-        reply = _exchange(self.socket, method, path, body)
-        if reply.status >= 400:
-            message = reply.body.get("error", "") if isinstance(reply.body, dict) else ""
-            raise EngineRefused(reply.status, message or f"the engine answered {reply.status}")
-        return reply.body
+        return line.ask(str(self.folder), method, path, body, limit_s)
 
     def is_there(self) -> bool:
         """Does an engine answer?"""
         try:
-            self.ask("GET", "/v1/engine")
+            self.ask("GET", "/v1/engine", limit_s=HERE_LIMIT_S)
         except EngineGone:
             return False
         return True
 
     def give(self, release: str, verb: str, **said: Any) -> Answer:
         """Give an order; `said` are its fields. Raises EngineGone, EngineRefused for an unknown release."""
-        body = {"verb": verb, "id": uuid.uuid4().hex, "who": self.who, **_present(said)}
-        try:
-            self.ask("POST", f"/v1/releases/{release}/orders", body)
-        except EngineRefused as refused:
-            if refused.status != 409:
-                raise
-            return Answer(accepted=False, why=str(refused))
-        return Answer(accepted=True)
+        why = line.give(str(self.folder), release, {"verb": verb, **_present(said)}, who=self.who)
+        return Answer(accepted=not why, why=why)
 
     def held(self) -> list[Summary]:
         """All releases that the engine holds. Raises EngineGone."""
@@ -144,7 +114,7 @@ class EngineClient:
 
     def look(self, release: str) -> dict[str, Any]:
         """One look at a release. Raises EngineGone, EngineRefused."""
-        seen: dict[str, Any] = self.ask("GET", f"/v1/releases/{release}")
+        seen: dict[str, Any] = self.ask("GET", line.release_path(release))
         return seen
 
     def begin(self, plan: str, name: str, *, canary: str = "", key: str = "") -> str:
@@ -178,7 +148,7 @@ class EngineClient:
 
         transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
         limits = httpx.Timeout(BEATS_LIMIT_S)
-        path = f"http://engine/v1/releases/{release}/events"
+        path = f"http://engine{line.release_path(release, '/events')}"
         try:
             async with (
                 httpx.AsyncClient(transport=transport, timeout=limits) as http,
@@ -215,71 +185,52 @@ def _summary(one: Mapping[str, Any]) -> Summary:
 async def _messages(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, int, dict[str, Any]]]:
     """(event, id, data) of each message of a stream of server-sent events."""
     kind, seq, data = "message", 0, ""
-    async for line in lines:
-        name, _, value = line.partition(": ")
+    async for written in lines:
+        name, _, value = written.partition(": ")
         if name == "event":
             kind = value
         elif name == "id":
             seq = int(value)
         elif name == "data":
             data = value
-        elif not line and data:
+        elif not written and data:
             yield kind, seq, json.loads(data)
             kind, data = "message", ""
-
-
-def _exchange(path: Path, method: str, target: str, body: Mapping[str, Any] | None) -> _Reply:
-    """One HTTP/1.1 exchange over a unix socket, by hand: http.client takes 25 ms to import."""
-    content = b"" if body is None else json.dumps(body).encode()
-    head = (
-        f"{method} {target} HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-    )
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(ANSWER_LIMIT_S)
-            line.connect(str(path))
-            line.sendall(head.encode() + content)
-            raw = b"".join(iter(lambda: line.recv(65536), b""))
-    except OSError as error:
-        raise EngineGone(f"no engine answers at {path}: {error.strerror or error}") from error
-    return _parsed(raw, path)
-
-
-def _parsed(raw: bytes, path: Path) -> _Reply:
-    head, _, content = raw.partition(b"\r\n\r\n")
-    try:
-        return _Reply(int(head.split(b" ", 2)[1]), json.loads(content))
-    except (IndexError, ValueError):
-        raise EngineGone(f"what answers at {path} is no engine, or it ended in mid-answer") from None
 
 
 def ensure_engine(client: EngineClient) -> None:
     """Start an engine, detached from this terminal, unless one answers. Raises EngineGone with the log's end."""
     if client.is_there():
         return
+    client.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = client.folder / LOG_NAME
+    process = _start_engine(client.folder, log)
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        if client.is_there():
+            return
+        if process.poll() == REFUSED:
+            deadline = min(deadline, time.monotonic() + OTHER_LIMIT_S)
+        elif process.poll() is not None:
+            break
+        time.sleep(0.02)
+    end = log.read_bytes()[-1500:].decode(errors="replace").strip()
+    raise EngineGone(f"the engine could not be started; the end of {log}:\n{end}")
+
+
+def _start_engine(folder: Path, log: Path) -> subprocess.Popen[bytes]:
     import subprocess
     import sys
 
-    client.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = client.folder / LOG_NAME
     with log.open("ab") as output:
         log.chmod(0o600)
-        process = subprocess.Popen(  # our own interpreter and module
-            [sys.executable, "-m", "cli.main", "serve"],
+        # -P: a folder called cli where this runs must not be taken for the package.
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "cli.main", "serve"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, "LANESHIFT_HOME": str(client.folder)},
+            env={**os.environ, "LANESHIFT_HOME": str(folder)},
         )
-    deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline:
-        if client.is_there():
-            return
-        if process.poll() not in (None, REFUSED):
-            break
-        time.sleep(0.02)
-    end = log.read_bytes()[-1500:].decode(errors="replace").strip()
-    raise EngineGone(f"the engine could not be started; the end of {log}:\n{end}")

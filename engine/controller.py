@@ -7,23 +7,24 @@ recorded. Observing, looking and acting are separate loops: a slow router delays
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from engine import events as ev
 from engine.checks import Check, CheckResult, Place
 from engine.events import CheckList, CheckOutcome, Event, Step
 from engine.journal_records import Record
-from engine.judge import Judge
+from engine.judge import Judge, Sample
 from engine.judge import Rules as JudgeRules
 from engine.recorder import Recorder
 from engine.release import Answered, Checked, Clock, Input, JournalSlow, Looked, Observed, Order, Took, decide
 from engine.routers import Router, RouterConflict, RouterError, Write
 from engine.sources import Source
-from engine.sources.reading import Differences, Query
+from engine.sources.reading import Differences, Query, Reading
 from engine.state import GOING_BACK, Phase, State, apply
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,12 @@ log = logging.getLogger(__name__)
 SHIFT_LIMIT_S = 5.0  # a write that is not answered by then has failed
 OBSERVE_LIMIT_S = 5.0
 CHECK_LIMIT_S = 60.0
+LOOK_LIMIT = 2  # scrape intervals; every source has a limit of its own below one
 CLOCK_S = 0.5
 QUICK_S = 0.1  # between two observations while a weight is on its way
 IDLE_S = 10.0  # between two observations of a promoted release
 AFTERMATH_S = 60.0  # how long a rolled back release is still read, for the last laps
+LONGEST_SAID = 500  # characters of an answer or a reason
 RECENT = 2000  # records kept in memory for clients that come late
 
 
@@ -50,12 +53,13 @@ class Time(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What one release works with."""
+    """What one release works with. `hide` takes resolved secrets out of what the others say."""
 
     router: Router
     source: Source
     queries: tuple[Query, ...]
     checks: dict[str, Check]
+    hide: Callable[[Any], Any] = lambda said: said
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Controller:
         time: Time,
         *,
         publish: Callable[[Sequence[Said]], None],
-        script: Callable[[State], None],
+        script: Callable[[State], Awaitable[None]],
         kept: dict[str, Any] | None = None,
         seq: int,
     ) -> None:
@@ -93,6 +97,7 @@ class Controller:
         self._time = time
         self._publish = publish
         self._script = script
+        self._scripting = asyncio.Lock()
         self._judge_rules = JudgeRules(state.rules.metrics, state.rules.interval_s)
         kept = kept or {}
         self._differences = Differences(parts.queries, kept.get("raw"))
@@ -173,15 +178,13 @@ class Controller:
             for name in event.names:
                 self._start(self._check(event.list, name, event.attempt), f"check {name}")
         elif isinstance(event, ev.StageEntered | ev.EngineTook):
-            self._write_script()
+            self._start(self._write_script(), "rollback.sh")
         elif isinstance(event, ev.OrderAccepted):
             self._moved.set()
 
-    def _write_script(self) -> None:
-        try:
-            self._script(self.state)
-        except OSError:
-            log.exception("rollback.sh of %s could not be written", self.state.release)
+    async def _write_script(self) -> None:
+        async with self._scripting:
+            await self._script(self.state)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -200,25 +203,31 @@ class Controller:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _shift(self, intent: ev.ShiftIntended) -> None:
-        raising = intent.base is None or intent.weight > intent.base
-        guard = intent.generation if raising and intent.weight > 0 else None
-        write = Write(self.state.release, intent.number, intent.weight, guard)
-        ok, conflict = False, False
+        now = self.state.intent
+        if now is not None and now.number == intent.number:
+            ok, detail, conflict = await self._written(intent)
+        else:
+            ok, detail, conflict = False, "another write took its place before it was made", False
+        self.tell(
+            Answered(at=self._time.now(), number=intent.number, ok=ok, detail=self._bounded(detail), conflict=conflict)
+        )
+        self._moved.set()
+
+    async def _written(self, intent: ev.ShiftIntended) -> tuple[bool, str, bool]:
+        """Make the write; returns whether it was taken, what was answered, and whether the route had changed."""
+        # Only stable's weight is written over anything: any other that comes late would land on a person's 0.
+        guard = intent.generation if intent.weight > 0 else None
         try:
             async with asyncio.timeout(SHIFT_LIMIT_S):
-                detail = await self._parts.router.shift(write)
-            ok = True
+                write = Write(self.state.release, intent.number, intent.weight, guard)
+                return True, await self._parts.router.shift(write), False
         except TimeoutError:
-            detail = f"no answer within {SHIFT_LIMIT_S:g} s"
-        except RouterConflict as error:
-            detail, conflict = str(error), True
+            return False, f"no answer within {SHIFT_LIMIT_S:g} s", False
         except RouterError as error:
-            detail = str(error)
+            return False, str(error), isinstance(error, RouterConflict)
         except Exception as error:  # a router of another package: its bug must not stop the way back
             log.exception("the router failed")
-            detail = f"the router failed: {type(error).__name__}: {error}"
-        self.tell(Answered(at=self._time.now(), number=intent.number, ok=ok, detail=detail[:500], conflict=conflict))
-        self._moved.set()
+            return False, f"the router failed: {type(error).__name__}: {error}", False
 
     async def _check(self, listed: CheckList, name: str, attempt: int) -> None:
         result = await self._asked(name)
@@ -229,8 +238,8 @@ class Controller:
                 name=name,
                 attempt=attempt,
                 outcome=result.outcome,
-                summary=result.summary[:500],
-                evidence=result.evidence,
+                summary=self._bounded(result.summary),
+                evidence=self._parts.hide(result.evidence),
             )
         )
 
@@ -241,7 +250,9 @@ class Controller:
         try:
             async with asyncio.timeout(CHECK_LIMIT_S):
                 addresses = await self._parts.router.addresses()
-                return await check.run(Place(addresses, self.state.canary, self.state.stable))
+                result = await check.run(Place(addresses, self.state.canary, self.state.stable))
+            json.dumps(result.evidence)  # what is no JSON could not be recorded
+            return result
         except TimeoutError:
             return CheckResult(CheckOutcome.ERROR, f"no answer within {CHECK_LIMIT_S:g} s")
         except RouterError as error:
@@ -249,6 +260,10 @@ class Controller:
         except Exception as error:  # a check of another package: it could not answer, and that is an answer
             log.exception("check %s failed", name)
             return CheckResult(CheckOutcome.ERROR, f"{type(error).__name__}: {error}")
+
+    def _bounded(self, said: str) -> str:
+        """What a part of the release said, fit for the journal."""
+        return str(self._parts.hide(said))[:LONGEST_SAID]
 
     # --- the loops
 
@@ -270,7 +285,7 @@ class Controller:
         except Exception as error:  # a router of another package
             log.exception("the router failed")
             problem = f"the router failed: {type(error).__name__}: {error}"
-        self.tell(Observed(at=self._time.now(), begun=begun, seen=seen, problem=problem[:500]))
+        self.tell(Observed(at=self._time.now(), begun=begun, seen=seen, problem=self._bounded(problem)))
 
     def _observe_pause(self) -> float:
         if self.state.phase in GOING_BACK or self.state.shifting:
@@ -294,9 +309,11 @@ class Controller:
             await self._time.sleep(self.state.rules.interval_s)
 
     async def _look(self) -> None:
+        versions = (self.state.canary, self.state.stable)
+        reading = await self._reading(*versions)
         state = self.state
-        reading = await self._parts.source.read(self._parts.queries, canary=state.canary, stable=state.stable)
-        state = self.state
+        if versions != (state.canary, state.stable):
+            return  # read of a revision that is void by now
         samples = self._differences.since_last(reading)
         if not samples and not reading.problem:
             return  # the first reading: nothing to compare it with
@@ -307,9 +324,36 @@ class Controller:
         )
         verdicts = self._judge.look(samples, weight=weight or 0.0, judged=in_place and past_warmup)
         self.tell(
-            Looked(at=reading.at, weight=weight, samples=samples, verdicts=verdicts, problem=reading.problem[:500]),
+            Looked(
+                at=reading.at, weight=weight, samples=samples, verdicts=verdicts, problem=self._blind(reading, samples)
+            ),
             self._kept(),
         )
+
+    def _blind(self, reading: Reading, samples: Sequence[Sample]) -> str:
+        """Why nothing can be read that guards the canary; empty when something can. Gauges alone guard nothing, unless
+        the plan has nothing else."""
+        judged = [metric for metric in self.state.rules.metrics if metric.judged]
+        guards = {metric.name for metric in judged if metric.kind != "gauge"} or {metric.name for metric in judged}
+        guarding = [sample for sample in samples if sample.metric in guards]
+        if not reading.problem and any(sample.stable or sample.canary for sample in guarding):
+            return ""
+        said = [reading.problem, "; ".join(reading.lost.values()), *(sample.problem for sample in guarding)]
+        return self._bounded(next((one for one in said if one), "no metric that guards the release shows anything"))
+
+    async def _reading(self, canary: str, stable: str) -> Reading:
+        limit = LOOK_LIMIT * self.state.rules.interval_s
+        try:
+            async with asyncio.timeout(limit):
+                found = await self._parts.source.read(self._parts.queries, canary=canary, stable=stable)
+                hide = self._parts.hide
+                return replace(found, doubts=hide(found.doubts), lost=hide(found.lost))
+        except TimeoutError:
+            problem = f"the source did not answer within {limit:g} s"
+        except Exception as error:  # a source of another package: its bug must not end the watch
+            log.exception("the source failed")
+            problem = f"the source failed: {type(error).__name__}: {error}"
+        return Reading(self._time.now(), {}, problem)
 
     async def _ticking(self) -> None:
         while not self._over():

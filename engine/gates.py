@@ -44,6 +44,8 @@ def blockers(state: State, at: float, *, proof_only: bool = False) -> tuple[str,
         found += _unread_source(state, at) + _verdicts(state)
         if not proof_only:
             found += _stage(state)
+        if not proof_only and not found and state.step is not Step.GATE:
+            found.append("the stage's checks have not run yet")
     else:
         found += _checks(state, "post")
     if state.paused_by and not proof_only:
@@ -111,10 +113,7 @@ def _stage(state: State) -> list[str]:
         return [
             f"baked {state.baked_s:.0f} of {rule.bake_s:.0f} s, {state.requests:.0f} of {rule.min_requests} requests"
         ]
-    found = _checks(state, "stage")
-    if not found and state.step is not Step.GATE:
-        found.append("the stage's checks have not run yet")
-    return found
+    return _checks(state, "stage")
 
 
 def _checks(state: State, listed: str, *, settled: bool = False) -> list[str]:

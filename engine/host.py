@@ -12,14 +12,15 @@ from typing import Any
 
 from engine import events as ev
 from engine.assembly import parts_of, router_of, rules_of, unneeded
-from engine.controller import Controller, Said, Time, events_of, record_of
+from engine.controller import Controller, Parts, Said, Time, events_of, record_of
 from engine.journal import Journal
 from engine.journal_writer import JournalWriter
 from engine.plan import Plan, parse_plan
 from engine.recorder import Recorder
 from engine.release import Observation, Order, SupersedeOld
 from engine.routers import Router, RouterError
-from engine.script import write_script
+from engine.script import script_path, write_script
+from engine.secrets import SecretMissingError, Secrets
 from engine.state import FINAL, Phase, State, fold
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Host:
         self.epoch = self.journal.engine_epoch()
         self._writer = JournalWriter(self.journal)
         self._held: dict[str, _Held] = {}
+        self._lost: dict[str, str] = {}
         self._starting = asyncio.Lock()
 
     def now(self) -> float:
@@ -91,6 +93,7 @@ class Host:
             found.append(str(self.journal.recovered))
         if self.journal.drained is not None and self.journal.drained.refused:
             found.append(str(self.journal.drained))
+        found += self._lost.values()
         found += sorted({held.trouble for held in self._held.values() if held.trouble})
         return found
 
@@ -99,9 +102,11 @@ class Host:
         for row in await asyncio.to_thread(self.journal.releases):
             try:
                 held = await self._load(row.id)
-            except (KeyError, TypeError, ValueError) as error:
-                log.exception("%s can't be resumed", row.id)
-                raise RefusedError(f"{row.id} can't be resumed: {error}") from error
+            except Exception as error:  # whatever is wrong with one release, the others are guarded
+                log.exception("%s can't be taken up", row.id)
+                script = script_path(self._home, row.id)
+                self._lost[row.id] = f"{row.id} can't be taken up, nothing guards it: {error}; by hand: sh {script}"
+                continue
             if held.controller.state.phase not in FINAL or held.controller.state.keep_until is not None:
                 self._run(held)
 
@@ -158,16 +163,21 @@ class Host:
             repeated = await self._started_before(plan.service, order.key)
             if repeated:
                 return repeated
-            router = router_of(plan)
+            secrets = Secrets(self._home)
+            try:
+                router = router_of(plan, secrets)
+                parts = parts_of(plan, router, secrets)
+            except SecretMissingError as error:
+                raise RefusedError(str(error)) from error
             try:
                 await self._may_start(router)
                 created = await self._created(plan, router, order)
             except BaseException:
-                await router.close()
+                await asyncio.gather(router.close(), parts.source.close())
                 raise
             first = [Said(seq, event) for seq, event in enumerate([created, *_not_applicable(plan, created)], 1)]
             await self._store(order, created, first)
-            self._run(self._hold(created.release, first, plan, router, {}))
+            self._run(self._hold(created.release, first, parts, {}))
             await self._supersede(created)
             return created.release
 
@@ -241,9 +251,11 @@ class Host:
         records = await asyncio.to_thread(self.journal.read, release)
         kept: dict[str, Any] = await asyncio.to_thread(self.journal.kept, release)
         plan = parse_plan(kept["plan"]["text"].encode(), kept["plan"]["name"])
-        return self._hold(release, events_of(records), plan, router_of(plan), kept)
+        secrets = Secrets(self._home)
+        parts = parts_of(plan, router_of(plan, secrets), secrets)
+        return self._hold(release, events_of(records), parts, kept)
 
-    def _hold(self, release: str, said: list[Said], plan: Plan, router: Router, kept: dict[str, Any]) -> _Held:
+    def _hold(self, release: str, said: list[Said], parts: Parts, kept: dict[str, Any]) -> _Held:
         state = fold(one.event for one in said)
         if state is None:
             raise ValueError(f"{release} has no events")
@@ -259,11 +271,11 @@ class Host:
         recorder = Recorder(release, self._writer, trouble)
         controller = Controller(
             state,
-            parts_of(plan, router),
+            parts,
             recorder,
             self._time,
             publish=publish,
-            script=lambda now: write_script(self._home, now, router),
+            script=lambda now: write_script(self._home, now, parts.router),
             kept=kept,
             seq=said[-1].seq,
         )

@@ -171,7 +171,7 @@ class Journal:
         with self._reading() as connection:
             query = select(releases).order_by(releases.c.created_at, releases.c.id)
             rows = connection.execute(query).mappings()
-            return [ReleaseRow(**{name: checked(row)[name] for name in _RELEASE_NAMES}) for row in rows]
+            return [ReleaseRow(**{name: row[name] for name in _RELEASE_NAMES}) for row in map(checked, rows)]
 
     def next_id(self, service: str) -> str:
         """An id for the service's next release, such as `checkout-7`."""
@@ -227,17 +227,18 @@ class Journal:
 
     def _drain(self) -> Drained | None:
         entries, torn = self.spool.read()
-        refused = []
-        for entry in entries:
+        drained, refused = 0, []
+        for entry in sorted(entries, key=lambda entry: (entry.release, entry.records[0].seq)):
             try:
                 self.append(entry.release, entry.records, keep=entry.keep)
+                drained += len(entry.records)
             except JournalConflict as error:
                 refused.append(str(error))
         if not (entries or torn):
             return None
         aside = self.spool.set_aside() if torn or refused else None
         self.spool.remove()
-        return Drained(sum(len(entry.records) for entry in entries), torn, tuple(refused), aside)
+        return Drained(drained, torn, tuple(refused), aside)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -32,14 +32,16 @@ def damage(path: Path) -> str:
     if path.stat().st_size == 0:
         return "the file is empty"
     try:
-        with closing(opened(path)) as connection:
+        with journal_sqlite.answering(), closing(opened(path)) as connection:
             found = _integrity(connection)
             check_format(connection, path, sound=not found)
             return found or _altered(connection) or journal_wal.lost(path)
-    except sqlite3.DatabaseError as error:
-        if not journal_sqlite.is_damage(error):
-            raise
-        return str(error)
+    except UnicodeDecodeError:
+        return "its tables have names that are no text"
+    except JournalCorrupt as error:
+        if isinstance(error.__cause__, sqlite3.Error):
+            return str(error.__cause__)
+        raise
 
 
 def check_format(connection: sqlite3.Connection, path: Path, *, sound: bool = True) -> None:
@@ -62,7 +64,7 @@ def opened(path: Path) -> sqlite3.Connection:
     """A connection that changes nothing, the write-ahead log included, and gives broken text as it is."""
     connection = sqlite3.connect(journal_sqlite.uri(path, "ro"), uri=True, timeout=5.0, isolation_level=None)
     connection.row_factory = sqlite3.Row
-    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    connection.text_factory = journal_sqlite.as_text
     return connection
 
 
@@ -90,7 +92,10 @@ def _integrity(connection: sqlite3.Connection) -> str:
 def _altered(connection: sqlite3.Connection) -> str:
     """Whether any table, row or sequence of records is not as it was written."""
     definitions = [row["sql"] for row in connection.execute(journal_sqlite.SCHEMA)]
-    if _facts(connection).get("schema") != journal_sqlite.schema_checksum(definitions):
+    expected = _facts(connection).get("schema")
+    if expected is None:
+        return f"a row of its table {facts.name} changed"
+    if expected != journal_sqlite.schema_checksum(definitions):
         return "the definitions of its tables changed"
     for table in metadata.sorted_tables:
         if not all(is_intact(dict(row)) for row in connection.execute(str(select(table)))):

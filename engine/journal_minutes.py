@@ -29,7 +29,7 @@ def add(connection: Connection, release: str, ticks: Iterable[Record]) -> None:
         minutes.c.minute.in_({minute for minute, _, _ in fresh}),
     )
     known = connection.execute(select(minutes).where(touched)).mappings()
-    before = {_key(minute): minute for minute in (Minute(**{n: checked(row)[n] for n in _NAMES}) for row in known)}
+    before = {_key(minute): minute for minute in map(_minute, known)}
     merged = {key: _merged(before[key], minute) if key in before else minute for key, minute in fresh.items()}
     connection.execute(delete(minutes).where(touched))
     rows = [sealed({"release": release, **asdict(minute)}) for minute in (before | merged).values()]
@@ -44,7 +44,12 @@ def read(connection: Connection, release: str, after: int) -> list[Minute]:
         .order_by(minutes.c.minute, minutes.c.metric, minutes.c.side)
     )
     rows = connection.execute(query).mappings()
-    return [Minute(**{name: checked(row)[name] for name in _NAMES}) for row in rows]
+    return [_minute(row) for row in rows]
+
+
+def _minute(row: Mapping[Any, Any]) -> Minute:
+    values = checked(row)
+    return Minute(**{name: values[name] for name in _NAMES})
 
 
 def minute_of(at: float) -> int:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
 TICK = "Ticked"
 """The type of a record that is a tick: kept apart from events, summed per minute, and pruned."""
 
@@ -109,7 +111,7 @@ class JournalError(Exception):
     """Anything the journal refuses or can't do."""
 
 
-class JournalLocked(JournalError):  # noqa: N818 (its name says what is the matter)
+class JournalLocked(JournalError):
     """Another engine writes this journal. `pid` is its process, None when it could not be read."""
 
     def __init__(self, path: Path, pid: int | None) -> None:
@@ -120,7 +122,7 @@ class JournalLocked(JournalError):  # noqa: N818 (its name says what is the matt
         self.pid = pid
 
 
-class JournalTooNew(JournalError):  # noqa: N818 (its name says what is the matter)
+class JournalTooNew(JournalError):
     """The journal was written by a newer version; reading it here could misread it."""
 
     def __init__(self, path: Path, found: int, known: int) -> None:
@@ -132,7 +134,7 @@ class JournalTooNew(JournalError):  # noqa: N818 (its name says what is the matt
         self.known = known
 
 
-class JournalUnavailable(JournalError):  # noqa: N818 (its name says what is the matter)
+class JournalUnavailable(JournalError):
     """The journal does not answer now (full disk, I/O error, locked); the same call may work later."""
 
     def __init__(self, reason: str) -> None:
@@ -144,25 +146,25 @@ class JournalCorrupt(JournalUnavailable):
     """The journal's file is damaged, or is no journal. Opening it for writing recovers a damaged one."""
 
 
-class JournalConflict(JournalError):  # noqa: N818 (its name says what is the matter)
+class JournalConflict(JournalError):
     """A record that does not follow the last one, or differs from the one already there."""
 
 
 def is_same(one: Record, other: Record) -> bool:
     """Whether two records are the same once they are in the journal."""
-    return (one.at, one.type, encode(one.data)) == (other.at, other.type, encode(other.data))
+    return (one.at, one.type, _stored(one.data)) == (other.at, other.type, _stored(other.data))
+
+
+def _stored(data: object) -> object:
+    return json.loads(encode(data))
 
 
 def encode(data: object) -> str:
     """JSON in ASCII, so that any text from outside survives any database; NaN and infinities become null."""
     try:
-        return _dump(data)
+        return _ENCODER.encode(data)
     except ValueError:
-        return _dump(_finite(data))
-
-
-def _dump(data: object) -> str:
-    return json.dumps(data, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(_finite(data))
 
 
 def _finite(data: object) -> object:

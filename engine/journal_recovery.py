@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, Table, bindparam, insert, literal_column, select
+from sqlalchemy import Connection, Integer, Table, bindparam, insert, literal_column, select
 
 from engine import journal_check, journal_minutes, journal_sqlite
 from engine.journal_records import TICK, Recovery, is_intact
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
 _ROWID = literal_column("rowid", Integer)
-_PROBES = 20_000
+_PROBES = 2_000
 """How many rows are tried one by one behind a broken page when nothing can be read from the other end."""
 
 
@@ -100,23 +100,23 @@ def _readable(path: Path) -> Tables:
 
 def _readable_rows(connection: sqlite3.Connection, table: Table) -> list[Row]:
     """From both ends up to the broken pages, and between those one row after the other."""
-    first, is_whole = _scan(connection, select(_ROWID, table).order_by(_ROWID))
+    first, is_whole = _scan(connection, str(select(_ROWID, table).order_by(_ROWID)))
     if is_whole:
         return _intact(table, first)
-    last, _ = _scan(connection, select(_ROWID, table).order_by(_ROWID.desc()))
+    last, _ = _scan(connection, str(select(_ROWID, table).order_by(_ROWID.desc())))
     low = first[-1]["rowid"] if first else 0
     high = last[-1]["rowid"] if last else low + _PROBES
-    one = select(_ROWID, table).where(bindparam("wanted") == _ROWID)
+    one = str(select(_ROWID, table).where(bindparam("wanted") == _ROWID))
     between = (_scan(connection, one, wanted=rowid)[0] for rowid in range(low + 1, high))
     return _intact(table, [*first, *chain.from_iterable(between), *last])
 
 
-def _scan(connection: sqlite3.Connection, query: Select[Any], **values: int) -> tuple[list[Row], bool]:
+def _scan(connection: sqlite3.Connection, query: str, **values: int) -> tuple[list[Row], bool]:
     """The rows up to the first that can't be read, and whether there was none such."""
     rows: list[Row] = []
     try:
-        rows.extend(dict(row) for row in connection.execute(str(query), values))
-    except sqlite3.DatabaseError:
+        rows.extend(dict(row) for row in connection.execute(query, values))
+    except (sqlite3.DatabaseError, UnicodeDecodeError):  # the latter from a column's name
         return rows, False
     return rows, True
 
@@ -140,7 +140,9 @@ def _fill(path: Path, tables: Tables) -> tuple[dict[str, int], tuple[str, ...]]:
             mine = found.pop(release["id"], _Found())
             intact = mine.records[: journal_check.intact_prefix(mine.records, release["pruned_through"])]
             last_seqs[release["id"]] = intact[-1]["seq"] if intact else 0
-            lost += [f"{release['id']} from record {row['seq']} on" for row in mine.records[len(intact) :][:1]]
+            last_seen = max((row["seq"] for row in mine.records + mine.kept), default=0)
+            if last_seen > last_seqs[release["id"]]:
+                lost.append(f"{release['id']} after record {last_seqs[release['id']]}, up to {last_seen} at least")
             _restore(connection, release, intact, mine)
     engine.dispose()
     lost += [f"{release}, of which only records could be read" for release in found]

@@ -47,11 +47,17 @@ def connect(path: Path, *, readonly: bool) -> Engine:
         )
         for pragma in ("PRAGMA foreign_keys = ON", *(() if readonly else _PRAGMAS)):
             connection.execute(pragma)
+        connection.text_factory = as_text
         return connection
 
     engine = create_engine("sqlite://", creator=opened, poolclass=QueuePool)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def as_text(raw: bytes) -> str:
+    """Broken text as it is: its checksum says that it is broken, where sqlite3 would only say that it can't read."""
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _begin(connection: Connection) -> None:

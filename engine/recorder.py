@@ -8,6 +8,7 @@ ahead.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +17,21 @@ from typing import Any
 from engine.journal_records import JournalUnavailable, Record
 from engine.journal_writer import JournalWriter
 
+log = logging.getLogger(__name__)
+
 PATIENCE_S = 0.3
 RETRY_S = 1.0
+CLOSE_S = 2.0  # for what is queued when the engine ends
 
 
 @dataclass(slots=True)
 class _Batch:
+    """`due` is when an urgent one goes ahead, in the loop's time."""
+
     records: Sequence[Record]
     keep: Mapping[str, Any]
     then: Callable[[], None]
+    due: float | None
     recorded: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -39,7 +46,6 @@ class Recorder:
         self._waiting: deque[_Batch] = deque()
         self._news = asyncio.Event()
         self._urgent = asyncio.Event()
-        self._deadline = 0.0
         self._task = asyncio.create_task(self._run(), name=f"recorder of {release}")
 
     def put(
@@ -52,11 +58,11 @@ class Recorder:
     ) -> asyncio.Future[None]:
         """Queue records. When they are in the journal or, if `urgent`, in its spool, `then` is called and the future
         done; both in the order of the queue."""
-        batch = _Batch(records, keep or {}, then)
+        due = asyncio.get_running_loop().time() + PATIENCE_S if urgent else None
+        batch = _Batch(records, keep or {}, then, due)
         self._waiting.append(batch)
         self._news.set()
-        if urgent and not self._urgent.is_set():
-            self._deadline = asyncio.get_running_loop().time() + PATIENCE_S
+        if urgent:
             self._urgent.set()
         return batch.recorded
 
@@ -64,7 +70,7 @@ class Recorder:
         """Wait a moment for what is queued, then stop."""
         last = self._waiting[-1].recorded if self._waiting else None
         if last is not None:
-            await asyncio.wait([last], timeout=2.0)
+            await asyncio.wait([last], timeout=CLOSE_S)
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -72,43 +78,68 @@ class Recorder:
         while True:
             await self._news.wait()
             while self._waiting:
-                await self._record(self._waiting[0])
+                await self._record()
             self._news.clear()
-            self._urgent.clear()
 
-    async def _record(self, batch: _Batch) -> None:
-        """Store the first batch of the queue, for as long as it takes; hurry when a way back stands behind it."""
-        while True:
+    async def _record(self) -> None:
+        """Store the first batch of the queue, for as long as it takes; all of it when a way back is among them."""
+        try:
+            if self._urgent.is_set():
+                await self._all_at_once()
+            else:
+                await self._hurried(self._waiting[0])
+                self._on_trouble("")
+                self._done(1)
+        except _Overtaken:
+            return
+        except JournalUnavailable as error:
+            self._on_trouble(str(error))
+            await self._pause()
+        except Exception as error:
+            # Refused for good. What is not recorded is not done, but for a way back.
+            log.exception("the journal refuses records of %s", self._release)
+            self._on_trouble(f"the journal refuses its records, nothing goes forward: {error}")
+            if self._urgent.is_set():
+                self._done(len(self._waiting))
+            await self._pause()
+
+    async def _all_at_once(self) -> None:
+        """One append for the whole queue: each for itself would take its own time to be spooled."""
+        count = len(self._waiting)
+        records = [record for batch in self._waiting for record in batch.records]
+        keep = {name: value for batch in self._waiting for name, value in batch.keep.items()}
+        due = min(batch.due for batch in self._waiting if batch.due is not None)
+        left = max(0.0, due - asyncio.get_running_loop().time())
+        try:
+            kept = await self._writer.append_or_spool(self._release, records, keep, patience=left)
+        except JournalUnavailable:  # not even spooled; what is on its way back goes on all the same
+            kept = False
+        self._on_trouble("" if kept else "the journal does not answer: records are kept aside")
+        self._done(count)
+
+    def _done(self, count: int) -> None:
+        batches = [self._waiting.popleft() for _ in range(count)]
+        if all(batch.due is None for batch in self._waiting):
+            self._urgent.clear()
+        for batch in batches:
             try:
-                if self._urgent.is_set():
-                    left = max(0.0, self._deadline - asyncio.get_running_loop().time())
-                    kept = await self._writer.append_or_spool(self._release, batch.records, batch.keep, patience=left)
-                    self._on_trouble("" if kept else "the journal does not answer: records are kept aside")
-                else:
-                    await self._hurried(batch)
-                    self._on_trouble("")
-            except _Overtaken:
-                continue
-            except JournalUnavailable as error:
-                self._on_trouble(str(error))
-                await self._pause()
-                continue
-            break
-        self._waiting.popleft()
-        batch.then()
-        if not batch.recorded.done():
-            batch.recorded.set_result(None)
+                batch.then()
+            except Exception:  # a listener's fault must not stop the records
+                log.exception("what follows a record of %s failed", self._release)
+            if not batch.recorded.done():
+                batch.recorded.set_result(None)
 
     async def _hurried(self, batch: _Batch) -> None:
         """Append; raises _Overtaken as soon as something urgent waits behind it."""
         append = asyncio.ensure_future(self._writer.append(self._release, batch.records, batch.keep))
+        append.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to hear it
         urgent = asyncio.create_task(self._urgent.wait())
-        await asyncio.wait([append, urgent], return_when=asyncio.FIRST_COMPLETED)
-        urgent.cancel()
+        try:
+            await asyncio.wait([append, urgent], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            urgent.cancel()
         if not append.done():
-            # It may still get there: the same records spooled and appended twice are one.
-            append.add_done_callback(lambda done: done.cancelled() or done.exception())
-            raise _Overtaken
+            raise _Overtaken  # it may still get there: the same records spooled and appended twice are one
         await append
 
     async def _pause(self) -> None:

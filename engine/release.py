@@ -457,7 +457,7 @@ def _verdicts(turn: _Turn, verdicts: tuple[Verdict, ...]) -> None:
     silent = {metric.name for metric in turn.state.rules.metrics if not metric.judged}
     for verdict in verdicts:
         was = turn.state.classes.get(verdict.metric, "")
-        if verdict.outcome.value != was:
+        if verdict.outcome.value != was and verdict.metric not in silent:
             turn.say(ev.VerdictChanged(at=turn.at, verdict=verdict, was=was))
     for verdict in verdicts:
         if turn.state.phase not in FORWARD or verdict.metric in silent:
@@ -539,7 +539,8 @@ def _ordered(turn: _Turn, given: Order) -> None:
 
 
 def _advance(turn: _Turn, given: Order) -> None:
-    _go_forward(turn, given.who, given.reason if given.override else "")
+    needed = given.override and blockers(turn.state, turn.at)  # with all the proof there is nothing to override
+    _go_forward(turn, given.who, given.reason if needed else "")
 
 
 def _go_forward(turn: _Turn, who: str, override: str = "") -> None:
@@ -581,8 +582,7 @@ def _rollback(turn: _Turn, given: Order) -> None:
         if state.intent is not None and state.intent.answered_at is not None:
             turn.intend(0)
         return
-    reason = given.reason or f"ordered by {given.who}"
-    turn.roll_back(given.who, reason, asked_at=given.asked_at)
+    turn.roll_back(given.who, given.reason or "ordered by hand", asked_at=given.asked_at)
 
 
 def _retry(turn: _Turn, _given: Order) -> None:

@@ -288,6 +288,7 @@ def _engine_took(state: State, event: ev.EngineTook) -> State:
         proved_at=None,
         intent=intent,
         raises_out=frozenset(),
+        rollback_sightings=0,
         step_at=event.at if state.shifting else state.step_at,
     )
 

@@ -13,12 +13,12 @@ from typing import Literal
 
 from engine.judge.metric import Kind, Threshold
 
-NUMBER = r"(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?"
+NUMBER = r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?"  # 15 digits at most: a float shows them as they were written
+READING = r"-?[0-9]{1,25}(?:\.[0-9]{1,25})?"  # any float that a size becomes
 
 DURATION_PATTERN = rf"^(?=.)(?:{NUMBER}d)?(?:{NUMBER}h)?(?:{NUMBER}m)?(?:{NUMBER}s)?(?:{NUMBER}ms)?(?:{NUMBER}us)?$"
 PERCENT_PATTERN = rf"^{NUMBER}%$"
 SIZE_PATTERN = rf"^{NUMBER}(?:B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
-RELATIVE_PATTERN = rf"^[<>] *{NUMBER} *x +baseline$"
 
 DURATION_ALLOWED = "a time with its unit, such as 500ms, 90s, 15m or 1h30m"
 PERCENT_ALLOWED = "a percentage, such as 0.1% or 98%"
@@ -87,7 +87,7 @@ def parse_duration(written: object) -> float:
     if total != total.to_integral_value():
         raise NotUnderstoodError(DURATION_ALLOWED, "the finest step is 1us")
     if total > Decimal(LONGEST_S) * 1_000_000:
-        raise NotUnderstoodError(f"{DURATION_ALLOWED}, {show_duration(LONGEST_S)} at most")
+        raise NotUnderstoodError(DURATION_ALLOWED, f"{show_duration(LONGEST_S)} at most")
     return int(total) / 1_000_000
 
 
@@ -142,7 +142,7 @@ def parse_reading(written: object) -> float:
     if not isinstance(written, str):
         raise NotUnderstoodError(READING_ALLOWED)
     text = written.strip()
-    if re.fullmatch(rf"-?{NUMBER}", text):
+    if re.fullmatch(READING, text):
         return float(text)
     match = _SIZE.match(text)
     if not match or match[2] not in BYTES:
@@ -225,7 +225,7 @@ def threshold_pattern(kind: Kind) -> str:
         "bad": PERCENT_PATTERN[1:-1],
         "good": PERCENT_PATTERN[1:-1],
         "latency": DURATION_PATTERN[1:-1],
-        "gauge": rf"-?{NUMBER}|{SIZE_PATTERN[1:-1]}",
+        "gauge": rf"{READING}|{SIZE_PATTERN[1:-1]}",
     }[kind]
     return rf"^{sign} *(?:{NUMBER} *x +baseline|{quantity})$"
 

@@ -1,8 +1,6 @@
 """Reads a plan's YAML into plain values and remembers where each key and value stands.
 
-The parser is libyaml's; only its events are used, in a loop that is not recursive: composing nodes recurses in C, and a
-file of 200,000 brackets ends the process. Scalars are read as YAML 1.2 does, so that `on`, `yes`, `12:30` and `1_000`
-stay what they look like: text.
+Scalars are read as YAML 1.2 does, so that `on`, `yes`, `12:30` and `1_000` stay what they look like: text.
 """
 
 from __future__ import annotations
@@ -10,20 +8,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-import yaml
-
-from engine.literal_secrets import HIDDEN, hide, holds_a_secret, is_literal, names_a_secret
-from engine.problem import PlanError, Problem, nearest, printable
+from engine.literal_secrets import HIDDEN, REFERENCE, holds_a_secret, is_literal, names_a_secret
+from engine.problem import PlanError, Problem, printable
+from engine.yaml_nodes import MOST_LEVELS, MOST_VALUES, Mark, Node, document_of
 
 Path = tuple[str | int, ...]
 
 MOST_BYTES: Final = 1024 * 1024
-MOST_VALUES: Final = 20_000
-MOST_LEVELS: Final = 40
 MOST_CHARACTERS: Final = 10_000
 MOST_DIGITS: Final = 40
 MOST_PROBLEMS: Final = 100
@@ -36,14 +30,6 @@ _CONSTANTS: Final = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A place in the file, counted from 1."""
-
-    line: int
-    column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +51,10 @@ class Located:
     problems: list[Problem] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Node:
-    """One node of the file. A mapping holds pairs, a sequence nodes; an alias is the anchored node itself."""
-
-    kind: str
-    mark: Mark
-    text: str = ""
-    plain: bool = False
-    items: list[_Node] = field(default_factory=list)
-    anchor: str | None = None
-    whole: bool = True
-
-
 def read_yaml(content: bytes, file: str) -> Located:
     """The one document of the file, a mapping. Raises PlanError where reading can't go on at all."""
     text = _decoded(content, file)
-    try:
-        root = _Builder(file).document(text)
-    except yaml.YAMLError as error:
-        raise PlanError([_syntax_problem(error, text, file)]) from None
+    root = document_of(text, file)
     if root is None or root.kind != "mapping":
         found = "an empty file" if root is None else _shown(root, secret=False)
         mark = Mark(1, 1) if root is None else root.mark
@@ -106,107 +76,6 @@ def _decoded(content: bytes, file: str) -> str:
         raise PlanError([Problem(file, line, column, "", found, "text in UTF-8")]) from None
 
 
-def _syntax_problem(error: yaml.YAMLError, text: str, file: str) -> Problem:
-    allowed = "YAML"
-    if isinstance(error, yaml.reader.ReaderError):
-        before = text.encode()[: error.position].decode(errors="ignore")  # libyaml counts bytes
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        return Problem(file, line, column, "", f"the character U+{error.character:04X}", "printable text")
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        mark = error.problem_mark
-        context = f" {error.context}" if error.context else ""
-        said = hide(printable(f"{error.problem}{context}", 120))
-        found = said.removeprefix("found ") if said.startswith("found ") else f"a fault: {said}"
-        hint = "a text that holds `: ` or ` #`, or begins with one of @ ` % & * ! | > { [, stands in quotes"
-        return Problem(file, mark.line + 1, mark.column + 1, "", found, allowed, hint)
-    return Problem(file, 0, 0, "", "something else", allowed)
-
-
-class _Builder:
-    """Events to nodes."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self._open: list[_Node] = []
-        self._anchors: dict[str, _Node] = {}
-        self._root: _Node | None = None
-        self._documents = 0
-        self._nodes = 0
-
-    def document(self, text: str) -> _Node | None:
-        for event in _events(text):
-            if isinstance(event, yaml.DocumentStartEvent):
-                self._documents += 1
-                if self._documents > 1:
-                    self._stop(_mark(event), "a second document", "one plan in a file")
-            elif isinstance(event, yaml.AliasEvent):
-                self._add(self._aliased(event))
-            elif isinstance(event, yaml.ScalarEvent):
-                self._add(self._begun(event, "scalar"))
-            elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-                self._enter(self._begun(event, "mapping" if isinstance(event, yaml.MappingStartEvent) else "list"))
-            elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                self._open.pop().whole = True
-        return self._root
-
-    def _begun(self, event: Any, kind: str) -> _Node:
-        mark = _mark(event)
-        if event.tag is not None:
-            self._stop(mark, f"the tag {printable(hide(event.tag))}", "values without a tag")
-        node = _Node(kind, mark, anchor=event.anchor)
-        if kind == "scalar":
-            node.text, node.plain = event.value, not event.style
-        if event.anchor:
-            self._anchors[event.anchor] = node
-        return node
-
-    def _enter(self, node: _Node) -> None:
-        self._add(node)
-        node.whole = False
-        self._open.append(node)
-        if len(self._open) > MOST_LEVELS:
-            self._stop(
-                node.mark, f"more than {MOST_LEVELS} levels of lists and mappings", f"{MOST_LEVELS} levels at most"
-            )
-
-    def _aliased(self, event: yaml.AliasEvent) -> _Node:
-        anchor = str(event.anchor)
-        name = printable(hide(anchor))
-        node = self._anchors.get(anchor)
-        if node is None:
-            self._stop(_mark(event), f"*{name}", "an anchor that stands above", nearest(name, self._anchors))
-        if not node.whole:
-            self._stop(_mark(event), f"*{name} inside &{name} itself", "an anchor that ends above")
-        return node
-
-    def _add(self, node: _Node) -> None:
-        self._nodes += 1
-        if self._nodes > 2 * MOST_VALUES:  # keys are nodes too
-            self._stop(node.mark, f"more than {MOST_VALUES:,} values", "a plan of usual size")
-        if self._open:
-            self._open[-1].items.append(node)
-        else:
-            self._root = node
-
-    def _stop(self, mark: Mark, found: str, allowed: str, hint: str = "") -> NoReturn:
-        raise PlanError([Problem(self._file, mark.line, mark.column, "", found, allowed, hint)])
-
-
-def _events(text: str) -> Iterator[Any]:
-    """libyaml's events. The slow pure Python parser is no substitute: it recurses."""
-    try:
-        loader = yaml.CSafeLoader
-    except AttributeError:
-        raise RuntimeError(
-            "PyYAML was built without libyaml; install its wheel: pip install --force-reinstall pyyaml"
-        ) from None
-    return iter(yaml.parse(text, Loader=loader))
-
-
-def _mark(event: Any) -> Mark:
-    return Mark(event.start_mark.line + 1, event.start_mark.column + 1)
-
-
 class _Converter:
     """Nodes to plain values, each alias written out, with places, faults and no secret shown."""
 
@@ -215,12 +84,12 @@ class _Converter:
         self._located = Located(file, {}, {})
         self._values = 0
 
-    def located(self, root: _Node) -> Located:
+    def located(self, root: Node) -> Located:
         self._located.data = self._mapping(root, (), secret=False)
         self._located.places[()] = Place(root.mark, root.mark, "a mapping")
         return self._located
 
-    def _value(self, node: _Node, path: Path, key: Mark, *, secret: bool) -> Any:
+    def _value(self, node: Node, path: Path, key: Mark, *, secret: bool) -> Any:
         self._values += 1
         if self._values > MOST_VALUES or len(path) > MOST_LEVELS:
             fault = (
@@ -236,7 +105,7 @@ class _Converter:
             ]
         return self._scalar(node, path, secret=secret)
 
-    def _mapping(self, node: _Node, path: Path, *, secret: bool) -> dict[str, Any]:
+    def _mapping(self, node: Node, path: Path, *, secret: bool) -> dict[str, Any]:
         found: dict[str, Any] = {}
         first: dict[str, Mark] = {}
         for key, value in zip(node.items[::2], node.items[1::2], strict=True):
@@ -251,7 +120,7 @@ class _Converter:
             found[name] = self._value(value, (*path, name), key.mark, secret=secret or names_a_secret(name))
         return found
 
-    def _key(self, node: _Node, path: Path) -> str | None:
+    def _key(self, node: Node, path: Path) -> str | None:
         if node.kind != "scalar":
             self._add(node.mark, path, f"{_shown(node, secret=False)} as a key", "a word as a key")
         elif node.plain and node.text == "<<":
@@ -264,7 +133,7 @@ class _Converter:
             return node.text
         return None
 
-    def _scalar(self, node: _Node, path: Path, *, secret: bool) -> Any:
+    def _scalar(self, node: Node, path: Path, *, secret: bool) -> Any:
         if len(node.text) > MOST_CHARACTERS:
             self._add(
                 node.mark, path, f"a text of {len(node.text):,} characters", f"{MOST_CHARACTERS:,} characters at most"
@@ -272,6 +141,8 @@ class _Converter:
             return ""
         if _leaks(node, secret=secret):
             self._add(node.mark, path, HIDDEN, "${env:NAME} or ${file:PATH} in place of a literal secret")
+        elif "${" in REFERENCE.sub("", node.text):
+            self._add(node.mark, path, _shown(node, secret=secret), "${env:NAME} or ${file:PATH} as references")
         elif node.plain and _NO_NUMBER.fullmatch(node.text):
             self._add(node.mark, path, node.text, "a finite number")
         return _resolved(node)
@@ -284,13 +155,13 @@ class _Converter:
         return Problem(self._file, mark.line, mark.column, key_path(path), found, allowed, hint)
 
 
-def _leaks(node: _Node, *, secret: bool) -> bool:
+def _leaks(node: Node, *, secret: bool) -> bool:
     """A text or number where a secret's key asks for a reference, or a well-known token anywhere."""
     empty = node.plain and node.text in _CONSTANTS
     return holds_a_secret(node.text) or (secret and not empty and is_literal(node.text))
 
 
-def _resolved(node: _Node) -> Any:
+def _resolved(node: Node) -> Any:
     """A plain scalar as YAML 1.2's core schema reads it; numbers that no plan needs stay text."""
     text = node.text
     if not node.plain or len(text) > MOST_DIGITS:
@@ -305,7 +176,7 @@ def _resolved(node: _Node) -> Any:
     return text
 
 
-def _shown(node: _Node, *, secret: bool) -> str:
+def _shown(node: Node, *, secret: bool) -> str:
     """What a message may say of a value: its text as written, quotes included; of a list only that it is one."""
     if node.kind != "scalar":
         return f"a {node.kind}"

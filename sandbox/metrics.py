@@ -8,7 +8,7 @@ from prometheus_client.exposition import choose_encoder
 from sandbox.load import POOL_SIZE
 from sandbox.wire import Response
 
-LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.4, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0)  # seconds
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.225, 0.25, 0.4, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0)  # seconds
 BUSINESS_PATHS = ("/signup", "/login", "/checkout")
 OUTCOMES = ("success", "failure")
 

@@ -8,6 +8,7 @@ LEAST_WIDTH, LEAST_HEIGHT = 80, 24
 WIDE = 120  # from here on the checklist stands beside the metrics
 CHART_WIDTH, CHART_HEIGHT = 160, 44  # from here on the chosen metric has a chart
 ALWAYS = 2 + 2 + 2 + 1 + 1  # status, stages, lanes, message, keys
+HEAD = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Heights in rows; 0 hides a part. `wide`: checklist and panel stand beside the metrics, `side` cells wide."""
+    """Heights in rows; 0 hides a part. `wide`: the checklist stands beside the metrics, `side` cells wide."""
 
     wide: bool
     side: int
@@ -42,6 +43,11 @@ def too_small(width: int, height: int) -> bool:
     return width < LEAST_WIDTH or height < LEAST_HEIGHT
 
 
+def reason_rows(height: int) -> int:
+    """Rows for the judge's reason beneath the metrics."""
+    return 1 if height < 30 else 2
+
+
 def arrange(width: int, height: int, demand: Demand) -> Rows:
     """Divide the rows of a terminal of at least 80x24."""
     if width >= WIDE:
@@ -50,41 +56,38 @@ def arrange(width: int, height: int, demand: Demand) -> Rows:
 
 
 def _narrow(height: int, demand: Demand) -> Rows:
+    """All beneath each other. The list that has the keys gets what the others can spare."""
     coming = 2 if height < 30 else 3
     room = height - ALWAYS - coming - demand.banner - demand.panel
-    log = 3 if room >= 14 else 2
+    log = 3 if room >= 12 else 2
     room -= log
+    whole = HEAD + demand.metrics + reason_rows(height)
     if demand.checklist_focused:
-        metrics = min(1 + demand.metrics + 2, max(4, room - demand.items - 1, room // 3))
-        checklist = room - metrics
+        metrics = min(whole, max(4, room - demand.items - 1, room // 3))
     else:
-        checklist = 1 if demand.panel else 3
-        metrics = min(room - checklist, 1 + demand.metrics + 2)
-        spare = room - checklist - metrics
-        more = min(spare, demand.items + 3 - checklist)
-        checklist, log = checklist + max(0, more), log + spare - max(0, more)
+        metrics = min(whole, room - (1 if demand.panel or demand.banner else 2))
+    checklist = min(room - metrics, demand.items + 5)
     return Rows(
         wide=False, side=0, banner=demand.banner, panel=demand.panel, metrics=metrics, tall=False, chart=0,
-        checklist=checklist, next=coming, log=log,
+        checklist=checklist, next=coming, log=log + room - metrics - checklist,
     )  # fmt: skip
 
 
 def _wide(width: int, height: int, demand: Demand) -> Rows:
     coming = 3
-    room = height - ALWAYS - coming - demand.banner
+    room = height - ALWAYS - coming - demand.banner - demand.panel
     log = max(5, min(10, room // 4))
     room -= log
-    tall = room >= 1 + 2 * demand.metrics + 2
-    metrics = 1 + (2 if tall else 1) * demand.metrics + 2
-    metrics = min(metrics, room)
+    reason = reason_rows(height)
+    tall = room >= HEAD + 2 * demand.metrics + reason
+    metrics = min(room, HEAD + (2 if tall else 1) * demand.metrics + reason)
     chart = room - metrics if width >= CHART_WIDTH and height >= CHART_HEIGHT and room - metrics >= 8 else 0
     if not chart:
         beneath = max(room - metrics, 0)
-        side_rows = demand.panel + demand.items + 4
-        back = min(beneath, max(0, room - side_rows))
+        back = min(beneath, max(0, room - demand.items - 5))
         log, room = log + back, room - back
         metrics = room
     return Rows(
-        wide=True, side=max(42, min(64, width // 3)), banner=demand.banner, panel=demand.panel, metrics=metrics,
-        tall=tall, chart=chart, checklist=room - demand.panel, next=coming, log=log,
+        wide=True, side=min(64, width // 3), banner=demand.banner, panel=demand.panel, metrics=metrics,
+        tall=tall, chart=chart, checklist=room, next=coming, log=log,
     )  # fmt: skip

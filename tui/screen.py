@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 
 from tui.feed import Link
-from tui.layout import LEAST_HEIGHT, LEAST_WIDTH, Demand, Rows, arrange, too_small
+from tui.layout import LEAST_HEIGHT, LEAST_WIDTH, Demand, Rows, arrange, reason_rows, too_small
 from tui.view import View
 from widgets.chart import Chart
 from widgets.checklist import Checklist
 from widgets.glyphs import Glyphs
 from widgets.lanes import RoadLanes
 from widgets.lines import Lines
-from widgets.metrics_table import MetricsTable, MetricTable
-from widgets.notes import Banner, EventLog, KeyLine, MessageLine, NextAction, PanelRows, Said
+from widgets.metrics_table import MetricsTable
+from widgets.notes import Banner, EventLog, KeyLine, MessageLine, NextAction, PanelRows, Said, panel_lines
 from widgets.plain import wrap
 from widgets.stage_bar import StageBar
 from widgets.status import StatusRows
@@ -38,12 +40,12 @@ class Main(Screen[None]):
             yield Banner(glyphs=self.glyphs, id="banner")
             yield StageBar(glyphs=self.glyphs, id="stages")
             yield RoadLanes(glyphs=self.glyphs, id="lanes")
+            yield PanelRows(glyphs=self.glyphs, id="panel")
             with Container(id="body"):
                 with Container(id="left"):
                     yield MetricsTable(glyphs=self.glyphs, id="metrics")
                     yield Chart(glyphs=self.glyphs, id="chart")
                 with Container(id="right"):
-                    yield PanelRows(glyphs=self.glyphs, id="panel")
                     yield Checklist(glyphs=self.glyphs, id="checklist")
             yield NextAction(glyphs=self.glyphs, id="next")
             yield EventLog(glyphs=self.glyphs, id="log")
@@ -64,7 +66,7 @@ class Main(Screen[None]):
         self.query_one(StatusRows).show(view.status)
         self.query_one(StageBar).show(view.stages)
         self.query_one(RoadLanes).show(view.lanes)
-        self.query_one(MetricsTable).show(MetricTable(view.metrics.rows, view.metrics.chosen, rows.tall))
+        self.query_one(MetricsTable).show(replace(view.metrics, tall=rows.tall, reason_rows=reason_rows(size.height)))
         self.query_one(Checklist).show(view.checklist)
         self.query_one(NextAction).show(view.coming)
         self.query_one(EventLog).show(view.log)
@@ -87,8 +89,7 @@ class Main(Screen[None]):
         """The size needed, where the release stands, and the keys that still work."""
         status = view.status
         need = f"needs {LEAST_WIDTH}x{LEAST_HEIGHT}, has {width}x{height}"
-        what = f"{status.sign} {status.phase} {status.weight.split(' ')[1]}"
-        text = f"{what}; {need}; R rolls back, q detaches"
+        text = f"{status.sign} {status.phase}, {status.weight}; {need}; R rolls back, q detaches"
         if said.text:
             text = f"{said.text}; {need}"
         self.query_one("#small", MessageLine).show(Said(text, status.tone))
@@ -101,7 +102,7 @@ class Main(Screen[None]):
             metrics=max(1, len(view.metrics.rows)),
             items=len(view.checklist.rows),
             banner=banner,
-            panel=0 if view.panel is None else 1 + len(view.panel.rows),
+            panel=0 if view.panel is None else len(panel_lines(view.panel, width)),
             checklist_focused=isinstance(self.focused, Checklist),
         )
 

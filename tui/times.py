@@ -20,5 +20,5 @@ def span(seconds: float) -> str:
 
 
 def lap(seconds: float) -> str:
-    """A lap of a stopwatch: `+0.4 s`."""
-    return f"+{max(0.0, seconds):.1f} s"
+    """A lap of a stopwatch: `+0.4s`."""
+    return f"+{max(0.0, seconds):.1f}s"

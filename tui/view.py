@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.events import Step
 from engine.gates import blockers, refusal
 from engine.outlook import outlook
-from engine.state import FINAL, GOING_BACK, ItemState, Phase, State
+from engine.state import FINAL, FORWARD, GOING_BACK, ItemState, Phase, State
 from tui.commands import COMMANDS, Command, commands, label_of, obstacle, verb_of
 from tui.feed import Link
 from tui.story import Story
@@ -125,7 +125,7 @@ def status(state: State, scene: Scene) -> Status:
     """The two rows at the top."""
     sign, word, tone = phase_words(state, scene.at, scene.glyphs)
     link, link_tone = _link_words(scene)
-    stage = f"stage {state.stage + 1} of {len(state.rules.stages)}" if state.stage >= 0 else ""
+    stage = f"stage {state.stage + 1} of {len(state.rules.stages)}" if state.phase is Phase.STAGE else ""
     canary = state.canary or state.canary_wanted or "canary not there yet"
     versions = f"{state.stable} {scene.glyphs.arrow} {canary}" if state.stable else canary
     return Status(
@@ -139,16 +139,23 @@ def status(state: State, scene: Scene) -> Status:
         tone=tone,
         detail=stage,
         weight=weight_words(state),
-        alerts=", ".join(state.alerts),
+        alerts=_alert_words(state),
+        summary=state.summary,
         link=link,
         link_tone=link_tone,
     )
 
 
+def _alert_words(state: State) -> str:
+    """The metric that rings, and how many more do."""
+    ringing = list(state.alerts) if state.phase in FORWARD else []
+    return f"{ringing[0]}{f' +{len(ringing) - 1}' if ringing[1:] else ''}" if ringing else ""
+
+
 def weight_words(state: State) -> str:
     """The weight, always split into what is wanted and what was read."""
     seen = "?" if state.observed is None else f"{state.observed:g}%"
-    return f"weight {seen} observed, {state.desired}% desired"
+    return f"{seen} observed, {state.desired}% desired"
 
 
 def _link_words(scene: Scene) -> tuple[str, str]:
@@ -190,7 +197,7 @@ def _stage_word(state: State, at: float) -> str:
     if state.step is Step.WARMUP:
         return f"warmup {span(rule.warmup_s - state.warmed_s - since)}"
     if state.step is Step.BAKE and state.baked_s < rule.bake_s:
-        return f"bake {span(rule.bake_s - state.baked_s - since)} left"
+        return f"bake {span(rule.bake_s - state.baked_s - since)}"
     if state.step is Step.BAKE and state.requests < rule.min_requests:
         return f"{state.requests:.0f}/{rule.min_requests} req"
     return {Step.SHIFT: "shifting", Step.CHECKS: "checks", Step.GATE: "gate"}.get(state.step, "bake")
@@ -237,7 +244,7 @@ def _item(item: ItemState) -> ItemRow:
     why = item.evidence or item.note
     by = f"{item.who}{f': {why}' if why else ''}" if item.mark != "open" else ""
     marks: dict[str, Mark] = {"done": "done", "waived": "waived", "n/a": "n/a"}
-    return ItemRow(item.item.id, item.item.list, item.item.text, marks.get(item.mark, "open"), by)
+    return ItemRow(item.item.id, item.item.list, item.item.text, marks.get(item.mark, "open"), item.who, by)
 
 
 # --- what comes
@@ -254,7 +261,7 @@ def coming(state: State, scene: Scene) -> Coming:
     if seen.until is not None:
         until = seen.until - (_since_tick(state, scene.at) if state.phase is Phase.STAGE and _counts_down(state) else 0)
         left = f"{span(until - scene.at)} left, until {clock(until)}"
-    then = seen.then
+    then = seen.then.removeprefix("then ")
     if _counts_down(state) and not state.rules.auto_advance and not state.holds and not state.paused_by:
         then = f"{then}, once you advance"
     return Coming(seen.waits_for, left, then, acts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.events import ENGINE
 from engine.state import GOING_BACK, Phase, State, Stopwatch
 from tui.times import clock, lap, span
 from widgets.glyphs import Glyphs
@@ -27,7 +28,7 @@ def _going_back(state: State, at: float, glyphs: Glyphs) -> Panel:
     assert watch is not None
     word = "ROLLBACK FAILED, still trying" if state.phase is Phase.ROLLBACK_FAILED else "ROLLING BACK"
     title = f"{glyphs.back} {word}   {span(at - watch.accepted)} of {span(state.rules.budget_s)} budget"
-    rows = [PanelRow("why", f"{watch.reason} (by {watch.who})", "bold"), *_laps(watch, glyphs)]
+    rows = [PanelRow("why", _why(watch), "bold"), *_laps(watch, glyphs)]
     said = state.intent.detail if state.intent is not None and not state.intent.ok else ""
     waiting = "nothing of stable is ready to take the traffic" if state.intent is None else said
     if waiting:
@@ -40,8 +41,13 @@ def _rolled_back(state: State, glyphs: Glyphs) -> Panel:
     assert watch is not None
     took = (watch.done or watch.accepted) - watch.asked
     title = f"{glyphs.back} ROLLED BACK in {took:.1f} s: all traffic is on stable {state.stable}"
-    rows = [PanelRow("why", f"{watch.reason} (by {watch.who})", "bold"), *_laps(watch, glyphs), _course(state, glyphs)]
+    rows = [PanelRow("why", _why(watch), "bold"), *_laps(watch, glyphs), _course(state, glyphs)]
     return Panel(title, "alarm", tuple(rows))
+
+
+def _why(watch: Stopwatch) -> str:
+    """The reason, and who it was if it was not the engine."""
+    return watch.reason if watch.who == ENGINE else f"{watch.reason} (by {watch.who})"
 
 
 def _laps(watch: Stopwatch, glyphs: Glyphs) -> list[PanelRow]:

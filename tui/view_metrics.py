@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.judge.metric import Metric, Outcome, Verdict, show
-from engine.state import State
+from engine.judge.metric import Metric, Outcome, Threshold, Verdict, show
+from engine.state import FORWARD, State
 from engine.units import show_threshold
 from tui.story import Reading, Story
 from widgets.chart import ChartData
@@ -40,7 +40,7 @@ def _row(metric: Metric, story: Story, state: State, glyphs: Glyphs) -> MetricRo
         word=word,
         tone=tone,
         reason=_reason(metric, state),
-        alert=metric.name in state.alerts,
+        alert=metric.name in state.alerts and state.phase in FORWARD,
     )
 
 
@@ -66,15 +66,24 @@ class Scale:
         return share if self.line is not None else min(share, 1.0)
 
 
-def line_value(metric: Metric) -> float | None:
-    """The tightest line in the metric's unit; a relative one counts from the plan's baseline, if there is one."""
+def tightest(metric: Metric) -> tuple[Threshold, float] | None:
+    """The line that is crossed first, and where it is; a relative one counts from the plan's baseline."""
     usual = metric.baseline or 0.0
-    values = [
-        line.limit * usual if line.relative else line.limit for line in metric.thresholds if usual or not line.relative
+    placed = [
+        (line, line.limit * usual if line.relative else line.limit)
+        for line in metric.thresholds
+        if usual or not line.relative
     ]
-    if not values:
+    if not placed:
         return None
-    return min(values) if metric.thresholds[0].above else max(values)
+    pick = min if placed[0][0].above else max
+    return pick(placed, key=lambda pair: pair[1])
+
+
+def line_value(metric: Metric) -> float | None:
+    """Where the tightest line is, in the metric's unit."""
+    found = tightest(metric)
+    return None if found is None else found[1]
 
 
 def _top_without_line(metric: Metric, readings: Iterable[Reading]) -> float:
@@ -89,15 +98,15 @@ def _top_without_line(metric: Metric, readings: Iterable[Reading]) -> float:
 
 
 def _limit(metric: Metric) -> str:
-    absolute = [line for line in metric.thresholds if not line.relative]
-    shown = absolute or list(metric.thresholds)
-    return show_threshold(shown[0], metric.kind).removesuffix(" baseline") if shown else "-"
+    found = tightest(metric)
+    line = found[0] if found is not None else next(iter(metric.thresholds), None)
+    return "-" if line is None else show_threshold(line, metric.kind).removesuffix(" baseline")
 
 
 def _verdict(metric: Metric, state: State, glyphs: Glyphs) -> tuple[str, str, str]:
     verdict = state.verdicts.get(metric.name)
     if verdict is None:
-        return glyphs.nothing, "not judged yet", "dim"
+        return glyphs.nothing, "not judged", "dim"
     sign, word, tone = outcome_words(verdict.outcome, glyphs)
     return (sign, word, tone) if metric.judged else (sign, f"({word})", "dim")
 
@@ -134,7 +143,7 @@ def _liveness(verdict: Verdict, state: State, glyphs: Glyphs) -> MetricRow:
         word=word,
         tone=tone,
         reason=verdict.reason,
-        alert=LIVENESS in state.alerts,
+        alert=LIVENESS in state.alerts and state.phase in FORWARD,
     )
 
 

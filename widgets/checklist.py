@@ -16,12 +16,13 @@ TITLES = {"pre": "BEFORE", "during": "DURING", "post": "AFTER"}
 
 @dataclass(frozen=True, slots=True)
 class ItemRow:
-    """One item; `by` says who settled it and how, empty while it is open."""
+    """One item; `who` settled it, `by` says so with the evidence; both are empty while it is open."""
 
     id: str
     list: str
     text: str
     mark: Mark
+    who: str = ""
     by: str = ""
 
 
@@ -88,7 +89,7 @@ class Checklist(Pane[ChecklistRows], can_focus=True):
         pointer = glyphs.pointer if chosen else " "
         name = "chosen" if chosen and self.has_focus else "bold" if chosen else "dim" if row.mark == "n/a" else ""
         left = line((f"{pointer} ", "key"), (f"{sign} ", role), (f"{waived}{row.text}", name))
-        return spread(left, line((f" {fit(row.by, 14).rstrip()} " if row.by and width >= 60 else " ", "dim")), width)
+        return spread(left, line((f" {fit(row.who, 12).rstrip()} " if row.who and width >= 60 else " ", "dim")), width)
 
     def _evidence(self, value: ChecklistRows, width: int) -> list[Line]:
         row = value.rows[value.chosen]

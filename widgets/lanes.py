@@ -45,8 +45,8 @@ class RoadLanes(Pane[Lanes]):
         if not known:
             return line((self.glyphs.asks * road, "dim"))
         cells = [(self.glyphs.lane, role) if start <= at < end else (self.glyphs.road, "dim") for at in range(road)]
-        if wanted is not None and wanted < road:
-            cells[wanted] = (self.glyphs.wanted, "warn")
+        if wanted is not None:
+            cells[min(wanted, road - 1)] = (self.glyphs.wanted, "warn")
         return _runs(cells)
 
 

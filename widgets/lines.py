@@ -71,7 +71,7 @@ class Lines(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{role}" for role in ROLES}
     DEFAULT_CSS = """
     Lines { width: 1fr; height: 1; }
-    Lines > .lines--dim { color: $foreground 55%; }
+    Lines > .lines--dim { text-style: dim; }
     Lines > .lines--bold { text-style: bold; }
     Lines > .lines--title { text-style: bold; color: $secondary; }
     Lines > .lines--good { color: $success; }
@@ -81,7 +81,7 @@ class Lines(Widget):
     Lines > .lines--caution { background: $warning; color: $background; text-style: bold; }
     Lines > .lines--stable { color: $primary; }
     Lines > .lines--canary { color: $accent; }
-    Lines > .lines--mark { color: $foreground 70%; }
+    Lines > .lines--mark { color: $secondary; }
     Lines > .lines--key { color: $accent; text-style: bold; }
     Lines > .lines--chosen { text-style: bold reverse; }
     """

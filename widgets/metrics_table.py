@@ -12,7 +12,6 @@ from widgets.spark import spark
 
 COLUMNS = (("name", 17), ("canary", 9), ("stable", 9), ("line", 9))
 VERDICT = 15
-REASON_ROWS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,7 @@ class MetricTable:
     rows: tuple[MetricRow, ...]
     chosen: int = 0
     tall: bool = False
+    reason_rows: int = 1
 
 
 class MetricsTable(Pane[MetricTable], can_focus=True):
@@ -54,7 +54,7 @@ class MetricsTable(Pane[MetricTable], can_focus=True):
     def draw_value(self, value: MetricTable, width: int, height: int) -> list[Line]:
         trend = max(4, width - 2 - sum(size for _, size in COLUMNS) - 2 - VERDICT)
         each = 2 if value.tall else 1
-        room = max(1, (height - 1 - REASON_ROWS) // each)
+        room = max(1, (height - 1 - value.reason_rows) // each)
         first = max(0, min(value.chosen - room // 2, len(value.rows) - room))
         lines = [self._head(trend, hidden=len(value.rows) - room)]
         for number, row in list(enumerate(value.rows))[first : first + room]:
@@ -88,7 +88,7 @@ class MetricsTable(Pane[MetricTable], can_focus=True):
         if not value.rows:
             return [line((" no metrics yet", "dim"))]
         row = value.rows[value.chosen]
-        said = wrap(row.reason or "nothing said yet", width - 3, REASON_ROWS, more=self.glyphs.more)
+        said = wrap(row.reason or "nothing said yet", width - 3, value.reason_rows, more=self.glyphs.more)
         return [cut(line((f"  {text}", "" if number else "mark")), width) for number, text in enumerate(said)]
 
     def on_focus(self) -> None:

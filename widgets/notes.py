@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from widgets.lines import Line, Pane, Span, cut, line, line_width
 from widgets.plain import fit, wrap
 
+PANEL_NAME = 10  # cells of the names in a panel
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -48,9 +50,18 @@ class PanelRows(Pane[Panel]):
     """The title as a bar, then the rows."""
 
     def draw_value(self, value: Panel, width: int, height: int) -> list[Line]:
-        title = line((fit(f"  {value.title}", width), value.tone))
-        shown = value.rows[: height - 1]
-        return [title, *(cut(line((f"  {fit(row.name, 15)} ", "dim"), (row.text, row.tone)), width) for row in shown)]
+        return panel_lines(value, width, self.glyphs.more)[:height]
+
+
+def panel_lines(panel: Panel, width: int, more: str = "…") -> list[Line]:
+    """The panel's lines at this width; a long text takes a second one."""
+    lines = [line((fit(f"  {panel.title}", width, more=more), panel.tone))]
+    for row in panel.rows:
+        texts = wrap(row.text, max(10, width - PANEL_NAME - 4), 2, more=more)
+        names = [row.name, *("" for _ in texts[1:])]
+        for name, text in zip(names, texts, strict=True):
+            lines.append(line((f"  {fit(name, PANEL_NAME)} ", "dim"), (text, row.tone)))
+    return lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def _bounded(words: list[str], width: int) -> list[str]:
     for word in words:
         rest = word
         while cell_len(rest) > width > 0:
-            head = set_cell_size(rest, width).rstrip()
+            head = set_cell_size(rest, width).rstrip() or rest[0]  # a wide character in a single cell
             pieces.append(head)
             rest = rest[len(head) :]
         pieces.append(rest)

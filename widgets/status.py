@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from widgets.lines import Line, Pane, line, spread
+from widgets.lines import Line, Pane, line, line_width, spread
+
+SUMMARY_FROM = 120  # cells; below, what is released stands alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Status:
     alerts: str
     link: str
     link_tone: str
+    summary: str = ""
 
 
 class StatusRows(Pane[Status]):
@@ -34,13 +37,17 @@ class StatusRows(Pane[Status]):
     def draw_value(self, value: Status, width: int, _height: int) -> list[Line]:
         dot = self.glyphs.dot
         named = line((f" {value.service}", "title"), f"  {value.versions}", (f"  {dot} {value.release}", "dim"))
+        if value.summary and width >= SUMMARY_FROM:
+            named = (*named, *line((f"  {dot} {value.summary}", "dim")))
         started = line((f"started by {value.who}  ", "dim"), f"{value.clock} ")
-        phase = line(
-            " ",
-            (f" {value.sign} {value.phase} ", value.tone),
-            f" {value.detail}" if value.detail else "",
-            f"  {dot} {value.weight}" if value.weight else "",
-        )
         alert = line((f" {self.glyphs.alert} ALERT {value.alerts} ", "caution"), " ") if value.alerts else ()
         guard = (*alert, *line((value.link, value.link_tone), " "))
+        phase = self._phase(value, detail=True)
+        if line_width(phase) + line_width(guard) >= width:
+            phase = self._phase(value, detail=False)
         return [spread(named, started, width), spread(phase, guard, width)]
+
+    def _phase(self, value: Status, *, detail: bool) -> Line:
+        """Sign, phase and weight; the detail is what goes first when room is short."""
+        shown = f" {value.detail}" if value.detail and detail else ""
+        return line(" ", (f" {value.sign} {value.phase} ", value.tone), shown, f" {self.glyphs.dot} {value.weight}")

@@ -15,8 +15,9 @@ GONE_SCRAPES = 3  # scrapes in a row without any of its counters
 class Liveness:
     """Counts what the canary should have had since it last showed a request.
 
-    requests: the canary's in this stage; judged: those that count as proof; expected: requests due to it since its last
-    one; gone: scrapes in a row in which nothing of the canary could be read although stable had data.
+        requests: the canary's in this stage; judged: those that count as proof.
+    expected: requests due to it since its last one, while it could be read (one scrape that fails is no silence).
+    gone: scrapes in a row in which nothing of the canary could be read although stable had data.
     """
 
     KEPT = ("expected", "gone", "judged", "requests")
@@ -42,7 +43,7 @@ class Liveness:
             return Verdict(NAME, Outcome.NO_DATA, "the canary has no weight: nothing to see of it yet")
         if canary > 0:
             self.expected = 0.0
-        elif weight < 100:
+        elif weight < 100 and readable:
             self.expected += stable * weight / (100 - weight)
         if readable:
             self.gone = 0

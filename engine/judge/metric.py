@@ -128,7 +128,7 @@ class Verdict:
 
 
 def show(value: float | None, kind: Kind) -> str:
-    """A metric's value as people write it: `0.12%`, `182 ms`, `1.5 s`, `51`; `-` for nothing."""
+    """A metric's value as people write it: `0.12%`, `182 ms`, `1.5 s`, `51`, `168M`; `-` for nothing."""
     if value is None or math.isnan(value):
         return "-"
     if kind in ("bad", "good"):
@@ -136,4 +136,7 @@ def show(value: float | None, kind: Kind) -> str:
         return f"{percent:.2f}%" if percent < 10 or (kind == "good" and percent > 90) else f"{percent:.1f}%"
     if kind == "latency":
         return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / size if letter != 'k' else value / 1e3:.3g}{letter}"
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"

@@ -90,10 +90,8 @@ class ProportionJudge:
                 sample, canary=Counts(value=sample.canary.value)
             )  # a cold start is slow, which is no fault
         if sample.canary is None or (sample.stable is None and self.test.control):
-            self.view.unread(sample.seconds)
             self.unread = _missing(sample)
-        else:
-            self.view.look(sample)
+        self.view.look(sample, unread=bool(self.unread))
         scrape = Tally()
         scrape.add(sample.canary, sample.stable, sample.seconds)
         self._take(scrape, judged=judged)

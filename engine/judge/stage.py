@@ -32,18 +32,15 @@ class StageView:
         self.canary_value: float | None = None
         self.stable_value: float | None = None
 
-    def unread(self, seconds: float) -> None:
-        """A scrape in which a side could not be read."""
-        self.unread_s += seconds
-
-    def look(self, sample: Sample) -> None:
-        """A scrape in which what is needed was read."""
+    def look(self, sample: Sample, *, unread: bool) -> None:
+        """A scrape; `unread` when a side that is needed was not read. What the other had is counted: it comes once."""
         canary, stable = sample.canary, sample.stable
         quiet = not (canary and canary.total) and not (stable and stable.total)
-        self.quiet = self.quiet + 1 if quiet else 0
-        self.unread_s = self.unread_s + sample.seconds if quiet else 0.0
-        self.canary_value = canary.value if canary else None
-        self.stable_value = stable.value if stable else None
+        self.quiet = self.quiet + 1 if quiet and not unread else 0
+        self.unread_s = self.unread_s + sample.seconds if quiet or unread else 0.0
+        if not unread:
+            self.canary_value = canary.value if canary else None
+            self.stable_value = stable.value if stable else None
         self.tally.add(canary, stable, sample.seconds)
         latest = Tally()
         latest.add(canary, stable, sample.seconds)

@@ -18,6 +18,10 @@ Side = Literal["stable", "canary"]
 SIDES: tuple[Side, Side] = ("stable", "canary")
 TOTAL, PART, GAUGE, BUCKET = "total", "part", "gauge", "le:"
 
+Series = Mapping[str, float]
+Found = Mapping[tuple[str, Side, str], Series]
+Raw = dict[str, dict[str, float]]  # "metric side role" -> series -> value; a metric's name has no space in it
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -39,19 +43,18 @@ class Reading:
     """All series at one time.
 
     values:  (metric, side, role) -> series -> value. The role is `total`, `part`, `gauge`, or `le:BOUND` for the bucket
-             of a histogram up to BOUND seconds. A series is named by instance and labels, so that differences are taken
-             per instance.
-    problem: why nothing, or only a part, could be read; empty when all went well.
+             of a histogram up to BOUND seconds. A series is named by the address it was read at, a space, and the rest
+             of its labels (without `le`), so that differences are taken per instance.
+    problem: why nothing could be read; empty when something was.
     doubts:  metric -> why its values must not be trusted (a warning from the source).
+    lost:    address -> why it could not be read this time.
     """
 
     at: float
-    values: Mapping[tuple[str, Side, str], Mapping[str, float]]
+    values: Found
     problem: str = ""
     doubts: Mapping[str, str] = field(default_factory=dict)
-
-
-Raw = dict[str, dict[str, float]]  # "metric side role" -> series -> value; a metric's name has no space in it
+    lost: Mapping[str, str] = field(default_factory=dict)
 
 
 class Differences:
@@ -60,72 +63,104 @@ class Differences:
     def __init__(self, queries: tuple[Query, ...], raw: Mapping[str, Any] | None = None) -> None:
         """`raw` is an earlier `state()`, so that an engine's restart loses no count."""
         self._queries = queries
-        self._raw: Raw = dict(raw["values"]) if raw else {}
+        self._raw: Raw = {key: dict(series) for key, series in raw["values"].items()} if raw else {}
         self._at: dict[str, float] = dict(raw["at"]) if raw else {}
+        self._tried: dict[str, float] = {}
 
     def state(self) -> dict[str, Any]:
-        """The raw counters, as JSON values."""
-        return {"values": self._raw, "at": self._at}
+        """The raw counters as they are now, as JSON values; what is read later does not change them."""
+        return {"values": {key: dict(series) for key, series in self._raw.items()}, "at": dict(self._at)}
 
     def since_last(self, reading: Reading) -> tuple[Sample, ...]:
-        """One sample per metric that was read before; its `seconds` reach back to the reading before.
+        """One sample per metric that was read before.
 
-        Metrics that can't be read on one side keep their counters, so the next sample covers the gap on both sides.
+        A side that can't be read, or only in part, keeps its counters: when it is back its sample covers the gap.
+        `seconds` reach back to the last reading that showed something of the metric, or, when this one shows nothing,
+        to the last attempt.
         """
-        samples = []
-        for query in self._queries:
-            sample = self._sample(query, reading)
-            if sample is not None:
-                samples.append(sample)
-        return tuple(samples)
+        samples = (self._sample(query, reading) for query in self._queries)
+        return tuple(sample for sample in samples if sample is not None)
 
     def _sample(self, query: Query, reading: Reading) -> Sample | None:
         name = query.metric.name
-        found = {key: dict(series) for key, series in reading.values.items() if key[0] == name}
+        found = {key: series for key, series in reading.values.items() if key[0] == name and series}
+        doubt = reading.doubts.get(name, "") or _not_finite(found) or self._partly(name, found, reading.lost)
+        if doubt or not found:
+            return self._unread(name, reading.at, doubt or reading.problem)
         last_at = self._at.get(name)
-        seconds = reading.at - last_at if last_at is not None else 0.0
-        doubt = reading.doubts.get(name, "") or _not_finite(found)
-        if doubt:
-            return Sample(name, seconds, None, None, doubt)
-        if not found or reading.problem:
-            return Sample(name, seconds, None, None, reading.problem and f"partly read: {reading.problem}")
+        whole = not reading.lost
+        stable, canary = (self._side(query, side, found, whole=whole) for side in SIDES)
+        for key, series in found.items():  # an instance that is gone for a scrape keeps its last counters
+            self._raw.setdefault(" ".join(key), {}).update(series)
+        self._at[name] = self._tried[name] = reading.at
+        if last_at is None and query.gauge is None:
+            return None
+        return Sample(name, reading.at - last_at if last_at is not None else 0.0, stable, canary)
+
+    def _unread(self, name: str, at: float, problem: str) -> Sample:
+        tried = self._tried.get(name, self._at.get(name, at))
+        self._tried[name] = at
+        return Sample(name, at - tried, None, None, problem)
+
+    def _partly(self, name: str, found: Found, lost: Mapping[str, str]) -> str:
+        """Why one side's series are only a part of it; a side that shows nothing at all is not there, which is told
+        apart."""
+        ever = self._addresses("") | {_address(one) for series in found.values() for one in series}
+        for side in SIDES:
+            if not any(key[1] == side for key in found):
+                continue
+            known = self._addresses(f"{name} {side} ")
+            for address, why in lost.items():
+                if address in known or address not in ever:
+                    return f"partly read: {why}"
+        return ""
+
+    def _addresses(self, prefix: str) -> set[str]:
+        """Where the series that are remembered under keys with this prefix were read."""
+        return {_address(one) for key, series in self._raw.items() if key.startswith(prefix) for one in series}
+
+    def _side(self, query: Query, side: Side, found: Found, *, whole: bool) -> Counts | None:
+        """What one side showed; None when it is gone. Counters that never were there, where all could be read, are 0:
+        many services show a counter only once it has counted."""
+        prefix = f"{query.metric.name} {side} "
+        mine = {role: series for (_, one, role), series in found.items() if one == side}
         if query.gauge is not None:
-            self._at[name] = reading.at
-            return Sample(name, seconds, *(_gauge(query.metric, found.get((name, side, GAUGE), {})) for side in SIDES))
-        stable, canary = (self._counts(query, side, found) for side in SIDES)
-        self._remember(found)
-        self._at[name] = reading.at
-        return Sample(name, seconds, stable, canary) if last_at is not None else None
-
-    def _remember(self, found: Mapping[tuple[str, Side, str], Mapping[str, float]]) -> None:
-        # An instance that is gone for a scrape keeps its last counters: when it is back, only the growth counts.
-        for key, series in found.items():
-            self._raw[" ".join(key)] = {**self._raw.get(" ".join(key), {}), **series}
-
-    def _counts(self, query: Query, side: Side, found: Mapping[tuple[str, Side, str], Mapping[str, float]]) -> Counts:
-        name = query.metric.name
+            return _gauge(query.metric, mine[GAUGE]) if mine else None
+        if not mine:
+            return Counts() if whole and not self._addresses(prefix) else None
+        before = {role: self._raw.get(prefix + role, {}) for role in (TOTAL, PART, *mine)}
         if query.histogram is not None:
-            buckets = {
-                float(role.removeprefix(BUCKET)): self._growth((name, side, role), series)
-                for (_, one, role), series in found.items()
-                if one == side and role.startswith(BUCKET)
-            }
-            return latency_counts(buckets, query.metric.quantile or 0.5, query.line)
-        total = self._growth((name, side, TOTAL), found.get((name, side, TOTAL), {}))
-        part = min(total, self._growth((name, side, PART), found.get((name, side, PART), {})))
+            grown = _grown_buckets(before, mine)
+            return latency_counts(grown, query.metric.quantile or 0.5, query.line)
+        if TOTAL not in mine:
+            return None
+        total = _growth(before[TOTAL], mine[TOTAL])
+        part = min(total, _growth(before[PART], mine.get(PART, {})))
         bad = part if query.metric.kind == "bad" else total - part
         return Counts(total, bad, bad, part / total if total else None)
 
-    def _growth(self, key: tuple[str, Side, str], series: Mapping[str, float]) -> float:
-        before = self._raw.get(" ".join(key), {})
-        return sum(_grown(before.get(name, 0.0), value) for name, value in series.items())
+
+def _grown_buckets(before: Mapping[str, Series], now: Mapping[str, Series]) -> dict[float, float]:
+    """A histogram's new requests, by bound. An instance of which any bucket fell was restarted: all of its buckets
+    count anew."""
+    fell = {one for role, series in now.items() for one, value in series.items() if value < before[role].get(one, 0.0)}
+    kept = {role: {one: value for one, value in before[role].items() if one not in fell} for role in now}
+    return {float(role.removeprefix(BUCKET)): _growth(kept[role], series) for role, series in now.items()}
+
+
+def _address(series: str) -> str:
+    return series.partition(" ")[0]
+
+
+def _growth(before: Series, now: Series) -> float:
+    return sum(_grown(before.get(one, 0.0), value) for one, value in now.items())
 
 
 def _grown(before: float, now: float) -> float:
     return now - before if now >= before else now
 
 
-def _not_finite(found: Mapping[tuple[str, Side, str], Mapping[str, float]]) -> str:
+def _not_finite(found: Found) -> str:
     for (_, side, role), series in found.items():
         for name, value in series.items():
             if not math.isfinite(value):
@@ -133,10 +168,8 @@ def _not_finite(found: Mapping[tuple[str, Side, str], Mapping[str, float]]) -> s
     return ""
 
 
-def _gauge(metric: Metric, series: Mapping[str, float]) -> Counts | None:
+def _gauge(metric: Metric, series: Series) -> Counts:
     """The worst instance's reading; past the line once or not."""
-    if not series:
-        return None
     lines = [line for line in metric.thresholds if not line.relative]
     above = not lines or lines[0].above
     value = max(series.values()) if above else min(series.values())

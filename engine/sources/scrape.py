@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 from prometheus_client import Metric as Family
@@ -29,25 +30,28 @@ class ScrapeSource:
         self._config = config
         self._now = now
         self._http = httpx.AsyncClient(timeout=config.timeout, headers={"Accept": ACCEPT}, trust_env=False)
+        # A page of megabytes takes seconds to parse; a way back must not wait for it.
+        self._parser = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scrape")
 
     async def read(self, queries: tuple[Query, ...], *, canary: str, stable: str) -> Reading:
         """All series of `queries` now; an address that fails is named in the reading's problem."""
         pages = await asyncio.gather(*(self._page(str(url)) for url in self._config.urls))
         at = self._now()
-        problems = [page for page in pages if isinstance(page, str)]
+        # An address is named by its number in the plan: in itself it may hold a secret, and series go to the journal.
+        lost = {str(number): page for number, page in enumerate(pages) if isinstance(page, str)}
         values: dict[tuple[str, Side, str], dict[str, float]] = {}
         versions = {"stable": stable, "canary": canary}
-        for url, page in zip(self._config.urls, pages, strict=True):
+        for number, page in enumerate(pages):
             if isinstance(page, str):
                 continue
             for query in queries:
                 for side in SIDES:
-                    _collect(values, query, side, versions[side], str(url), page)
-        nothing = len(problems) == len(pages)
-        return Reading(at, values, "; ".join(problems) if nothing else "")
+                    _collect(values, query, side, versions[side], str(number), page)
+        return Reading(at, values, "; ".join(lost.values()) if len(lost) == len(pages) else "", lost=lost)
 
     async def close(self) -> None:
         """Let go of connections."""
+        self._parser.shutdown(wait=False, cancel_futures=True)
         await self._http.aclose()
 
     async def _page(self, url: str) -> list[Line] | str:
@@ -57,7 +61,7 @@ class ScrapeSource:
                 return await self._lines(url)
         except (TimeoutError, httpx.TimeoutException):
             return f"{url} did not answer within {self._config.timeout:g} s"
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return f"{url}: {str(error) or type(error).__name__}"
         except (ValueError, KeyError, IndexError, TypeError) as error:  # whatever the parsers say to nonsense
             return f"{url} answers no metrics: {str(error)[:80]}"
@@ -70,13 +74,20 @@ class ScrapeSource:
                 body += part
                 if len(body) > LONGEST_PAGE:
                     raise ValueError(f"more than {LONGEST_PAGE} bytes")
-        text = body.decode()
         openmetrics = answer.headers.get("Content-Type", "").startswith("application/openmetrics-text")
-        families: Iterable[Family] = parse_openmetrics(text) if openmetrics else parse_prometheus(text)
-        lines = [line for family in families for line in family.samples]
-        if not lines:
-            raise ValueError("an empty page")
-        return lines
+        return await asyncio.get_running_loop().run_in_executor(self._parser, _parsed, bytes(body), openmetrics)
+
+
+def _parsed(body: bytes, openmetrics: bool) -> list[Line]:
+    """Raises ValueError, KeyError, IndexError or TypeError for nonsense."""
+    text = body.decode()
+    families: Iterable[Family] = parse_openmetrics(text) if openmetrics else parse_prometheus(text)
+    lines = [line for family in families for line in family.samples]
+    if not lines:
+        raise ValueError("an empty page")
+    for line in lines:
+        float(line.labels.get("le", "0"))  # the bound of a bucket
+    return lines
 
 
 def _collect(
@@ -84,7 +95,7 @@ def _collect(
     query: Query,
     side: Side,
     version: str,
-    url: str,
+    address: str,
     lines: list[Line],
 ) -> None:
     """Put what `query` asks of one side into `values`."""
@@ -95,10 +106,10 @@ def _collect(
     for line in lines:
         for role, selector in roles:
             if selector is not None and selector.matches(line.name, line.labels, version):
-                values.setdefault((name, side, role), {})[_series(url, line)] = line.value
+                values.setdefault((name, side, role), {})[_series(address, line)] = line.value
         if query.histogram is not None and _is_bucket(query.histogram, line, version):
             bound = BUCKET + str(float(line.labels["le"]))
-            values.setdefault((name, side, bound), {})[_series(url, line)] = line.value
+            values.setdefault((name, side, bound), {})[_series(address, line)] = line.value
 
 
 def _is_bucket(selector: Selector, line: Line, version: str) -> bool:
@@ -106,6 +117,6 @@ def _is_bucket(selector: Selector, line: Line, version: str) -> bool:
     return name != line.name and "le" in line.labels and selector.matches(name, line.labels, version)
 
 
-def _series(url: str, line: Line) -> str:
-    labels = ",".join(f"{key}={value}" for key, value in sorted(line.labels.items()))
-    return f"{url} {line.name}{{{labels}}}"
+def _series(address: str, line: Line) -> str:
+    labels = ",".join(f"{key}={value}" for key, value in sorted(line.labels.items()) if key != "le")
+    return f"{address} {line.name}{{{labels}}}"

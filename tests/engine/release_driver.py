@@ -192,6 +192,10 @@ class Driver:
         self.order("tick", item="security")
         return self
 
+    def cancelled(self) -> Driver:
+        self.ready().order("cancel")
+        return self
+
     def shifting(self) -> Driver:
         """The first stage's raise is intended."""
         self.ready().order("advance")

@@ -340,6 +340,14 @@ def test_an_override_with_a_reason_goes_on_without_proof_and_is_recorded() -> No
     assert (entered.stage, entered.who, entered.override) == (1, "ada", "the shop burns")
 
 
+def test_an_override_of_nothing_is_no_override() -> None:
+    release = Driver().at_gate()
+    release.order("advance", override=True, reason=" ")
+    entered = next(event for event in reversed(release.events) if isinstance(event, ev.StageEntered))
+    assert (entered.stage, entered.override) == (1, "")
+    assert release.state.items["stage-5"].mark == "done"
+
+
 def test_an_override_never_goes_over_a_weight_that_is_not_read() -> None:
     release = Driver().baking()
     release.restart()
@@ -656,6 +664,18 @@ def test_an_engine_that_takes_over_repeats_an_unfinished_way_back_at_once() -> N
     release = Driver().rolling_back()
     assert names(release.restart()) == ["EngineTook", "ShiftIntended"]
     assert release.writes == [5, 0, 0]
+
+
+def test_an_engine_that_takes_over_a_way_back_reads_the_weight_twice_itself() -> None:
+    release = Driver().shifting()  # a raise hangs, and dies with its engine
+    release.order("rollback")
+    release.arrived().after(1).observe()
+    assert release.state.rollback_sightings == 2
+    release.restart()
+    assert release.phase() is Phase.ROLLING_BACK
+    release.after(1).observe()
+    release.after(1).observe()
+    assert release.phase() is Phase.ROLLED_BACK
 
 
 def test_an_engine_that_takes_over_asks_the_running_checks_again() -> None:

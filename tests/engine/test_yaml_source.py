@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.problem import PlanError
-from engine.yaml_source import MOST_BYTES, Mark, key_path, read_yaml
+from engine.yaml_nodes import Mark
+from engine.yaml_source import MOST_BYTES, key_path, read_yaml
 
 
 def fault_of(content: bytes) -> str:
@@ -101,6 +103,7 @@ def test_aliases_are_written_out_and_may_not_explode():
         ("a: .nan", "plan.yaml:1:4: a: found .nan, allowed: a finite number"),
         ("a: -.inf", "plan.yaml:1:4: a: found -.inf, allowed: a finite number"),
         ("a: " + "x" * 10_001, "plan.yaml:1:4: a: found a text of 10,001 characters"),
+        ("a: http://${HOST}/", "a: found http://${HOST}/, allowed: ${env:NAME} or ${file:PATH} as references"),
         ("? " + "x" * 201 + "\n: 1", "found a key of 201 characters"),
     ],
 )
@@ -123,6 +126,7 @@ def test_other_faults_of_the_writing_are_collected(text, fault):
         "ghp_SECRET1234567: 1",
         "a: *ghp_SECRET1234567",
         "a: !ghp_SECRET1234567 b",
+        "a: &ghp_SECRET1234567 b\nc: *ghp_SECRET1234568",
         "password: SECRET\npassword: SECRET",
     ],
 )
@@ -142,6 +146,11 @@ def test_references_in_place_of_secrets_are_no_fault():
         faults_in("token: ${env:TOKEN}\npassword: ${file:secret.txt}\nauthorization: Bearer ${env:TOKEN}\napi_key:\n")
         == []
     )
+
+
+def test_the_slow_parser_is_no_substitute(monkeypatch):
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    assert "plan.yaml: found PyYAML without libyaml" in fault_of(b"a: 1")
 
 
 def test_text_from_a_file_is_shown_without_what_a_terminal_obeys():

@@ -122,9 +122,7 @@ class Rehearsal:
         running = next(c for c in self.state.checks.values() if c.name == name and c.outcome is None)
         listed = machine._list(running.list)
         self.feed(
-            Checked(
-                at=self.at, list=listed, name=name, attempt=running.attempt, outcome=outcome, summary=summary
-            )
+            Checked(at=self.at, list=listed, name=name, attempt=running.attempt, outcome=outcome, summary=summary)
         )
 
     def look(self, *, bad: dict[str, tuple[float, Outcome, str]] | None = None, problem: str = "") -> None:
@@ -139,11 +137,10 @@ class Rehearsal:
             if bad and metric.name in bad:
                 canary, outcome, reason = bad[metric.name]
             total = 3.0 * self.weight
-            samples.append(
-                Sample(metric.name, 2.0, Counts(600 - total, 1, 1, stable), Counts(total, 0, 0, canary) if total else None)
-            )
+            shown = Counts(total, 0, 0, canary) if total else None
+            samples.append(Sample(metric.name, 2.0, Counts(600 - total, 1, 1, stable), shown))
             seen = Counts(total * (1 + self.state.baked_s / 2), value=canary)
-            verdicts.append(Verdict(metric.name, outcome, reason, alert=outcome is Outcome.FAIL, canary=seen))
+            verdicts.append(Verdict(metric.name, outcome, reason, alert=metric.name in (bad or {}), canary=seen))
         self.feed(
             Looked(
                 at=self.at,
@@ -214,7 +211,6 @@ def paused() -> Rehearsal:
 def alert() -> Rehearsal:
     """Past the line, not yet proven."""
     release = baking()
-    release.record(ev.AlertRaised(at=release.at, metric="error_rate", reason="error_rate 2.9% (9 of 310): past its line"))
     said = "error_rate 2.9% (9 of 310): past its line, not yet proven"
     release.look(bad={"error_rate": (0.029, Outcome.INCONCLUSIVE, said)})
     return release

@@ -109,7 +109,7 @@ def test_a_gap_of_one_side_is_compared_over_the_same_time() -> None:
 
 
 def test_what_stable_had_in_a_warmup_does_not_face_what_canary_has_after_it() -> None:
-    """Slow requests of the warmup are kept from the test: stable's quiet minute alone would make a blip of both a fault."""
+    """Canary's warmup is kept from the test; stable's quiet minute would make a common blip a fault."""
     test = prepared(50)
     for _ in range(10):
         test.scrape(5, (500, 0), (0, 0, 0), judged=False)

@@ -1,0 +1,207 @@
+"""A witness that keeps its own account of a release, from its inputs and events alone, and objects.
+
+What it holds against the machine is the design's "What must always hold": it sums the bake, remembers verdicts, checks
+and readings by itself and asks no function of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from engine import events as ev
+from engine.events import ENGINE, CheckOutcome, Event, Rules
+from engine.judge import Outcome
+from engine.release import Answered, Input, Looked, Observed, Took
+from engine.state import FORWARD, GOING_BACK, State
+
+Key = tuple[str, str]
+
+
+@dataclass
+class Witness:
+    """One release's account. `read` is the (weight, generation) that the living engine has read."""
+
+    rules: Rules
+    stage: int = -1
+    desired: int = 0
+    moved: bool = False
+    read: tuple[float, str] | None = None
+    confirmed: bool = False
+    good_s: float = 0.0
+    good_at: float | None = None
+    requests: float = 0.0
+    verdicts: dict[str, Outcome] = field(default_factory=dict)
+    passed: dict[Key, bool] = field(default_factory=dict)
+    tickets: dict[Key, int] = field(default_factory=dict)
+    paused: bool = False
+    last: ev.ShiftIntended | None = None
+    refused_last: bool = False
+    raises_out: set[str] = field(default_factory=set)
+    written_at: float | None = None
+    sightings: int = 0
+
+    # --- inputs
+
+    def hears(self, given: Input) -> None:
+        """Before the machine decides."""
+        if isinstance(given, Took):
+            self.read, self.good_at, self.raises_out, self.tickets = None, None, set(), {}
+            self.refused_last = self.refused_last or (self.last is not None and not self.confirmed)
+        elif isinstance(given, Observed):
+            self._observed(given)
+        elif isinstance(given, Looked):
+            self._looked(given)
+        elif isinstance(given, Answered):
+            self._answered(given)
+
+    def _observed(self, given: Observed) -> None:
+        if given.seen is None:
+            self.good_at = None
+            return
+        self.read = (given.seen.weight, given.seen.generation)
+        if given.seen.weight != self.desired:
+            self.good_at = None
+        if given.seen.weight != 0:
+            self.sightings = 0
+        elif self.written_at is not None and given.begun > self.written_at:
+            self.sightings += 1
+
+    def _looked(self, given: Looked) -> None:
+        good = self.confirmed and not given.problem and given.weight == self.desired
+        if good and self.good_at is not None:
+            self.good_s += min(given.at - self.good_at, 2 * self.rules.interval_s)
+        self.good_at = given.at if good else None
+        if given.verdicts:
+            self.verdicts = {verdict.metric: verdict.outcome for verdict in given.verdicts}
+            self.requests = max(verdict.canary.total for verdict in given.verdicts)
+
+    def _answered(self, given: Answered) -> None:
+        if given.number in self.raises_out:
+            self.raises_out.remove(given.number)
+            self.sightings = 0
+        if self.last is not None and given.number == self.last.number:
+            self.refused_last = not given.ok
+            if given.ok and self.last.weight == 0 and self.written_at is None:
+                self.written_at = given.at
+
+    def answers(self, key: Key, ticket: int, outcome: CheckOutcome) -> None:
+        """A check's answer comes; `ticket` is the question that it answers, of which only the last one counts."""
+        if self.tickets.get(key) == ticket:
+            self.passed[key] = outcome is CheckOutcome.PASS
+            del self.tickets[key]
+
+    # --- events
+
+    def judges(self, before: State, said: Sequence[Event], after: State) -> None:
+        """Object to what the machine said, event by event."""
+        accepted = {event.verb for event in said if isinstance(event, ev.OrderAccepted)}
+        entered = any(isinstance(event, ev.StageEntered) for event in said)
+        for event in said:
+            if isinstance(event, ev.StageEntered | ev.FinishStarted):
+                self._goes_forward(event, before, accepted)
+            elif isinstance(event, ev.ShiftIntended):
+                self._intends(event, before, accepted, entered=entered, after=after)
+            elif isinstance(event, ev.Promoted):
+                self._promoted()
+            elif isinstance(event, ev.RolledBack):
+                assert self.sightings >= 2
+                assert not self.raises_out
+            else:
+                self._takes_note(event)
+
+    def _takes_note(self, event: Event) -> None:
+        if isinstance(event, ev.RevisionChanged):
+            self._begins(-1)
+            self.passed.clear()
+            self.tickets.clear()
+        elif isinstance(event, ev.ShiftConfirmed):
+            assert self.read is not None
+            assert self.read[0] == self.desired
+            self.confirmed = True
+        elif isinstance(event, ev.RollbackStarted):
+            self.written_at, self.sightings = None, 0
+        elif isinstance(event, ev.Paused | ev.Resumed):
+            self.paused = isinstance(event, ev.Paused)
+
+    def _begins(self, stage: int) -> None:
+        self.stage, self.good_s, self.good_at, self.requests, self.confirmed = stage, 0.0, None, 0.0, False
+        self.verdicts.clear()
+        for known in (self.passed, self.tickets):
+            for key in [key for key in known if key[0] == "stage"]:
+                del known[key]
+
+    def _goes_forward(self, event: ev.StageEntered | ev.FinishStarted, before: State, accepted: set[str]) -> None:
+        assert not self.paused
+        assert "advance" in accepted or (self.rules.auto_advance and event.who == ENGINE)
+        assert self.read is not None, "no step forward over a weight unread"
+        assert self.read[0] == self.desired
+        if event.override:
+            assert event.override.strip()
+            assert self.stage >= 0
+        elif self.stage >= 0:
+            self._stage_is_proven()
+        else:
+            self._all_is_prepared(before)
+        if isinstance(event, ev.StageEntered):
+            assert event.stage == self.stage + 1
+            self._begins(event.stage)
+        else:
+            assert self.stage == len(self.rules.stages) - 1
+
+    def _stage_is_proven(self) -> None:
+        rule = self.rules.stages[self.stage]
+        timed, counted = self.good_s >= rule.warmup_s + rule.bake_s, self.requests >= rule.min_requests
+        assert (timed and counted) if self.rules.until == "both" else (timed or counted)
+        judged = [metric.name for metric in self.rules.metrics if metric.judged]
+        assert all(self.verdicts.get(name) is Outcome.PASS for name in judged)
+        assert all(self.passed.get(("stage", name)) for name in self.rules.checks["stage"])
+
+    def _all_is_prepared(self, before: State) -> None:
+        waived = {item.item.id for item in before.items.values() if item.mark == "waived"}
+        assert all(self.passed.get(("pre", name)) or name in waived for name in self.rules.checks["pre"])
+
+    def _intends(
+        self, event: ev.ShiftIntended, before: State, accepted: set[str], *, entered: bool, after: State
+    ) -> None:
+        if event.weight == 0:
+            assert after.phase in GOING_BACK or self.stage == -1
+        else:
+            assert self.read == (event.base, event.generation), "a raise is from the weight that was read"
+            assert event.weight == self.rules.stages[self.stage].weight
+            if not entered and "retry" not in accepted:
+                self._goes_on_with(event, before)
+            self.raises_out.add(event.number)
+            self.moved = True
+        self.desired, self.last, self.confirmed, self.refused_last = event.weight, event, False, False
+
+    def _goes_on_with(self, event: ev.ShiftIntended, before: State) -> None:
+        """An unfinished raise, by nobody's order: the route must be exactly what it was."""
+        assert self.last is not None
+        assert (event.weight, event.base, event.generation) == (self.last.weight, self.last.base, self.last.generation)
+        assert self.refused_last
+        assert not before.holds
+
+    def _promoted(self) -> None:
+        assert not self.paused
+        assert self.read is not None
+        assert self.read[0] == self.desired == self.rules.stages[-1].weight
+        assert self.stage == len(self.rules.stages) - 1
+        assert all(self.passed.get(("post", name)) for name in self.rules.checks["post"])
+
+    # --- safety is never off
+
+    def guards(self, given: Input, before: State, after: State) -> None:
+        """Harm has its consequence, in whatever state; an overdue question too."""
+        if after.phase in FORWARD:
+            assert all(question.due > given.at for question in after.questions.values())
+        if not isinstance(given, Looked) or before.phase not in FORWARD or not self.moved:
+            return
+        judged = {metric.name for metric in self.rules.metrics if metric.judged}
+        failing = [v.metric for v in given.verdicts if v.outcome is Outcome.FAIL and v.metric in judged]
+        for metric in failing:
+            held = f"failing {metric}" in after.holds
+            asked = metric in after.questions
+            policy = self.rules.on_fail_of.get(metric, self.rules.on_fail)
+            allowed = {"rollback": False, "hold": held, "ask": held or asked}[policy]
+            assert allowed or after.phase in GOING_BACK

@@ -1,0 +1,128 @@
+"""What must always hold of a release, whatever the world does to it: properties 1, 2, 3 and 5 of the design.
+
+`LANESHIFT_EXAMPLES=20000 pytest tests/engine/test_release_properties.py` looks much longer.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from engine import events as ev
+from engine.events import CheckOutcome
+from engine.judge import Outcome
+from engine.release import JournalSlow, SupersedeOld
+from engine.state import Phase
+from tests.engine.release_driver import START, verdict
+from tests.engine.release_machine import PEOPLE, Traffic
+
+OUTCOMES = st.sampled_from([Outcome.PASS] * 3 + list(Outcome))
+ANSWERS = st.sampled_from([CheckOutcome.PASS, *CheckOutcome])
+ITEM_NAMES = st.sampled_from(["smoke", "security", "?"])
+
+
+class Releases(Traffic):
+    """All that can happen to a release: its metrics, checks, people and orders too."""
+
+    starts = tuple(range(10))
+
+    @rule(errors=OUTCOMES, latency=OUTCOMES, cpu=OUTCOMES, alert=st.booleans(), requests=st.sampled_from([0, 99, 1000]))
+    def the_judge_looks(self, errors: Outcome, latency: Outcome, cpu: Outcome, alert: bool, requests: int) -> None:
+        said = {"errors": errors, "latency": latency, "cpu": cpu}
+        self._look(tuple(verdict(name, out, requests=requests, alert=alert) for name, out in said.items()))
+
+    @rule(problem=st.sampled_from(["no scrape", "timeout"]))
+    def the_source_is_blind(self, problem: str) -> None:
+        self._look((), problem)
+
+    @rule(missing=st.sampled_from(["errors", "latency"]))
+    def the_judge_leaves_a_metric_out(self, missing: str) -> None:
+        self._look(tuple(verdict(name) for name in ("errors", "latency", "cpu") if name != missing))
+
+    @rule(canary=st.sampled_from([0, 2]), stable=st.sampled_from([0, 2]))
+    def instances_come_and_go(self, canary: int, stable: int) -> None:
+        self.world.canary_ready, self.world.stable_ready = canary, stable
+
+    @rule(reason=st.sampled_from(["", "no answer in 300 ms"]))
+    def the_journal_is_slow(self, reason: str) -> None:
+        self.tell(JournalSlow(at=self.now, reason=reason))
+
+    @precondition(lambda self: self.state.phase is Phase.PROMOTED)
+    @rule()
+    def the_next_release_begins(self) -> None:
+        self.tell(SupersedeOld(at=self.now, by="shop-2"))
+        assert self.state.keep_until is None
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data(), outcome=ANSWERS)
+    def a_check_answers(self, data: st.DataObject, outcome: CheckOutcome) -> None:
+        asked = self.asked.pop(data.draw(st.integers(0, len(self.asked) - 1)))
+        self._check_answers(asked, outcome)
+
+    @precondition(lambda self: self.old_answers)
+    @rule(data=st.data())
+    def a_check_answers_twice(self, data: st.DataObject) -> None:
+        self.tell(replace(data.draw(st.sampled_from(self.old_answers)), at=self.now))
+
+    @rule(who=PEOPLE, override=st.booleans(), reason=st.sampled_from(["", "  ", "known"]))
+    def somebody_advances(self, who: str, override: bool, reason: str) -> None:
+        meant = {"stage": self.state.stage, "revision": self.state.revision}
+        self.order("advance", who=who, override=override, reason=reason, **meant)
+
+    @rule(stage=st.sampled_from([None, -1, 0, 1, 2, 3]), revision=st.sampled_from([None, "another"]))
+    def somebody_advances_what_is_not_there(self, stage: int | None, revision: str | None) -> None:
+        said = self.order("advance", who="ada", stage=stage, revision=revision, override=True, reason="stale")
+        assert isinstance(said[0], ev.OrderRefused)
+        assert said[0].why
+
+    @rule()
+    def two_people_press_the_same_key(self) -> None:
+        meant = {"stage": self.state.stage, "revision": self.state.revision, "override": True, "reason": "go"}
+        said = self.order("advance", who="ada", **meant) + self.order("advance", who="bob", **meant)
+        assert sum(isinstance(event, ev.StageEntered | ev.FinishStarted) for event in said) <= 1
+
+    @rule(who=PEOPLE, verb=st.sampled_from(["pause", "resume", "retry", "note"]), reason=st.sampled_from(["", "seen"]))
+    def somebody_orders(self, who: str, verb: str, reason: str) -> None:
+        self.order(verb, who=who, reason=reason)
+
+    @rule(who=PEOPLE, verb=st.sampled_from(["tick", "untick", "waive"]), item=ITEM_NAMES)
+    def somebody_ticks(self, who: str, verb: str, item: str) -> None:
+        self.order(verb, who=who, item=item, reason="looked")
+
+    @precondition(lambda self: self.witness.moved or self.now > START + 300)
+    @rule()
+    def somebody_cancels(self) -> None:
+        moved = self.witness.moved
+        self.order("cancel", who="ada")
+        assert not (moved and self.state.phase is Phase.CANCELLED)
+
+    @precondition(lambda self: self.orders)
+    @rule(data=st.data())
+    def an_order_comes_again(self, data: st.DataObject) -> None:
+        order = replace(data.draw(st.sampled_from(self.orders)), at=self.now)
+        if order.id in self.state.orders:
+            said = self.tell(order)
+            assert not any(isinstance(event, ev.OrderAccepted | ev.OrderRefused) for event in said)
+
+    @rule(looks=st.integers(1, 6))
+    def all_goes_well(self, looks: int) -> None:
+        self._go_well(looks)
+
+    @rule()
+    def somebody_prepares_and_advances(self) -> None:
+        self._prepare_and_advance()
+
+
+for machine in (Traffic, Releases):
+    machine.TestCase.settings = settings(
+        max_examples=int(os.environ.get("LANESHIFT_EXAMPLES", "50")),
+        stateful_step_count=40,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+TestTraffic = Traffic.TestCase
+TestReleases = Releases.TestCase
