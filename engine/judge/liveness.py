@@ -15,7 +15,7 @@ GONE_SCRAPES = 3  # scrapes in a row without any of its counters
 class Liveness:
     """Counts what the canary should have had since it last showed a request.
 
-        requests: the canary's in this stage; judged: those that count as proof.
+    requests: the canary's in this stage; judged: those that count as proof.
     expected: requests due to it since its last one, while it could be read (one scrape that fails is no silence).
     gone: scrapes in a row in which nothing of the canary could be read although stable had data.
     """
