@@ -10,13 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from math import log, sqrt
-from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from engine.judge.judge import Judge, Rules
 from engine.judge.metric import Counts, Metric, Outcome, Sample
 
 Scrape = Sequence[Sample]
+
+
+class Chance(Protocol):
+    """Where chance comes from: a seeded `random.Random`, say. The judge has none of its own."""
+
+    def random(self) -> float:
+        """Uniform in [0, 1)."""
+
+    def gauss(self, mu: float, sigma: float) -> float:
+        """Normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +67,25 @@ class Backtest:
 
 
 def backtest(
-    rules: Rules, stages: Sequence[StagePlan], recorded: Sequence[Scrape], *, past: int, releases: int, seed: int = 0
-) -> Backtest:
-    """Replay `releases` healthy ones, each from another place of `recorded`, with `past` scrapes as its history."""
-    return replay(rules, stages, recorded, past=past, releases=releases, seed=seed, fault=None)
-
-
-def replay(
     rules: Rules,
     stages: Sequence[StagePlan],
     recorded: Sequence[Scrape],
     *,
     past: int,
-    releases: int,
-    seed: int,
-    fault: Fault | None,
+    chances: Sequence[Chance],
+    fault: Fault | None = None,
 ) -> Backtest:
-    """The same with a fault injected. Raises ValueError when there is less recorded than the history asks for."""
+    """Replay a release per source of chance, each from another place of `recorded`, with `past` scrapes as its history.
+
+    Raises ValueError when there is less recorded than the history asks for.
+    """
     room = len(recorded) - past
     if room < 1:
         raise ValueError(f"{len(recorded)} scrapes are recorded; the history alone takes {past}")
     found = Backtest(fault)
-    for number in range(releases):
-        rng = Random(f"{seed} {number}")  # noqa: S311  a simulation, no secret
-        start = past + (room * number) // (
-            2 * releases
-        )  # the first half holds all starts, so that each has time to run
-        one = _Replay(rules, stages, rng, fault)
+    for number, chance in enumerate(chances):
+        start = past + (room * number) // (2 * len(chances))  # all in the first half: each has time to run
+        one = _Replay(rules, stages, chance, fault)
         one.run(recorded[start - past : start], recorded[start:])
         one.enter(found)
     return found
@@ -93,8 +94,8 @@ def replay(
 class _Replay:
     """One release over recorded scrapes."""
 
-    def __init__(self, rules: Rules, stages: Sequence[StagePlan], rng: Random, fault: Fault | None) -> None:
-        self.stages, self.rng, self.fault = stages, rng, fault
+    def __init__(self, rules: Rules, stages: Sequence[StagePlan], chance: Chance, fault: Fault | None) -> None:
+        self.stages, self.chance, self.fault = stages, chance, fault
         self.metrics = {metric.name: metric for metric in rules.metrics}
         self.judge = Judge(rules)
         self.now = self.first_s = 0.0
@@ -155,9 +156,9 @@ class _Replay:
             return sample
         if self.metrics[sample.metric].kind == "gauge":
             return Sample(sample.metric, sample.seconds, stable, stable)
-        total, bad = (binomial(self.rng, number, share) for number in (stable.total - stable.bad, stable.bad))
+        total, bad = (binomial(self.chance, number, share) for number in (stable.total - stable.bad, stable.bad))
         extra = self._extra(self.metrics[sample.metric], total, stable)
-        between = binomial(self.rng, min(total - extra, max(0.0, stable.bad_low - stable.bad)), share)
+        between = binomial(self.chance, min(total - extra, max(0.0, stable.bad_low - stable.bad)), share)
         canary = Counts(total + bad, bad + extra, bad + extra + between, stable.value)
         left = stable.total - canary.total
         return Sample(
@@ -170,10 +171,10 @@ class _Replay:
             return 0.0
         seen = self.judge.usual().get(metric.name, 0.0)
         usual = {"bad": seen, "good": 1 - seen}.get(metric.kind, stable.bad / stable.total)
-        return binomial(self.rng, good, min(1.0, (self.fault.times - 1) * usual))
+        return binomial(self.chance, good, min(1.0, (self.fault.times - 1) * usual))
 
 
-def binomial(rng: Random, total: float, share: float) -> float:
+def binomial(chance: Chance, total: float, share: float) -> float:
     """A binomial count: from the gaps between successes, or rounded from a normal when both outcomes are many."""
     n = int(total)
     if n <= 0 or share <= 0:
@@ -181,12 +182,12 @@ def binomial(rng: Random, total: float, share: float) -> float:
     if share >= 1:
         return float(n)
     if n * min(share, 1 - share) > 50:
-        return float(min(n, max(0, round(rng.gauss(n * share, sqrt(n * share * (1 - share)))))))
+        return float(min(n, max(0, round(chance.gauss(n * share, sqrt(n * share * (1 - share)))))))
     if share > 0.5:
-        return n - binomial(rng, n, 1 - share)
+        return n - binomial(chance, n, 1 - share)
     count, position = 0, 0
     while True:
-        position += 1 + int(log(1 - rng.random()) / log(1 - share))
+        position += 1 + int(log(1 - chance.random()) / log(1 - share))
         if position > n:
             return float(count)
         count += 1

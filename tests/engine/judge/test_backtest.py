@@ -6,11 +6,15 @@ import random
 import pytest
 
 from engine.judge import Counts, Rules, Sample
-from engine.judge.backtest import Fault, StagePlan, backtest, binomial, replay
+from engine.judge.backtest import Fault, StagePlan, backtest, binomial
 from tests.engine.judge.builders import CHECKOUT, ERRORS, POOL, read
 
 STAGES = (StagePlan(25, 60, 100), StagePlan(50, 60, 100))
 RULES = Rules((ERRORS, CHECKOUT, POOL))
+
+
+def chances(releases: int) -> list[random.Random]:
+    return [random.Random(number) for number in range(releases)]
 
 
 @pytest.fixture
@@ -26,30 +30,30 @@ def recorded() -> list[list[Sample]]:
 
 
 def test_a_past_without_a_release_gets_through(recorded: list[list[Sample]]) -> None:
-    found = backtest(RULES, STAGES, recorded, past=60, releases=4)
+    found = backtest(RULES, STAGES, recorded, past=60, chances=chances(4))
     assert (found.releases, found.passed, found.failed) == (4, 4, {})
     assert all(60 <= seconds <= 300 for seconds in found.first_stage_s)
     assert json.loads(json.dumps(found.to_json()))["fault"] is None
 
 
 def test_an_injected_fault_is_caught_and_timed(recorded: list[list[Sample]]) -> None:
-    found = replay(RULES, STAGES, recorded, past=60, releases=4, seed=0, fault=Fault("errors", 100))
+    found = backtest(RULES, STAGES, recorded, past=60, chances=chances(4), fault=Fault("errors", 100))
     assert found.failed == {"errors": 4}
     assert max(found.seconds) <= 60
-    sales = replay(RULES, STAGES, recorded, past=60, releases=4, seed=0, fault=Fault("checkout", 8))
+    sales = backtest(RULES, STAGES, recorded, past=60, chances=chances(4), fault=Fault("checkout", 8))
     assert sales.failed == {"checkout": 4}
 
 
 def test_too_little_recorded_is_said(recorded: list[list[Sample]]) -> None:
     with pytest.raises(ValueError, match="60 scrapes are recorded; the history alone takes 60"):
-        backtest(RULES, STAGES, recorded[:60], past=60, releases=1)
-    short = backtest(RULES, STAGES, recorded[:65], past=60, releases=2)
+        backtest(RULES, STAGES, recorded[:60], past=60, chances=chances(1))
+    short = backtest(RULES, STAGES, recorded[:65], past=60, chances=chances(2))
     assert short.undecided == 2
 
 
 def test_what_could_not_be_read_then_passes_nothing_now(recorded: list[list[Sample]]) -> None:
     blind = [[Sample(sample.metric, 5.0, None, None) for sample in scrape] for scrape in recorded]
-    assert backtest(RULES, STAGES, blind, past=60, releases=1).passed == 0
+    assert backtest(RULES, STAGES, blind, past=60, chances=chances(1)).passed == 0
 
 
 @pytest.mark.parametrize(("total", "share"), [(40, 0.1), (40, 0.9), (10_000, 0.3), (5, 0), (5, 1), (0, 0.5)])
