@@ -50,7 +50,7 @@ class Judge:
         With `judged` False (warmup, or a weight not yet observed) data prove no health; harm is judged still. A metric
         without a sample is a metric without data.
         """
-        alive = self._liveness.look(samples, weight)
+        alive = self._liveness.look(self._requests(samples), weight)
         found = {sample.metric: sample for sample in samples}
         seconds = max((sample.seconds for sample in samples), default=self._rules.interval_s)
         verdicts = []
@@ -61,6 +61,11 @@ class Judge:
             else:
                 verdicts.append(judge.look(sample, judged=judged, requests=self._liveness.requests))
         return (*verdicts, alive)
+
+    def _requests(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """The samples that count requests; a gauge's readings are none, but in a plan that has nothing else."""
+        counting = {name for name, judge in self._judges.items() if isinstance(judge, ProportionJudge)}
+        return [sample for sample in samples if sample.metric in counting] if counting else samples
 
     def state(self) -> dict[str, Any]:
         """Everything the judge knows, JSON-serialisable; `restore` goes on from it as if nothing had happened."""
