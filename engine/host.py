@@ -275,7 +275,7 @@ class Host:
             recorder,
             self._time,
             publish=publish,
-            script=lambda now: write_script(self._home, now, parts.router),
+            script=lambda now: asyncio.to_thread(write_script, self._home, now, parts.router),
             kept=kept,
             seq=said[-1].seq,
         )

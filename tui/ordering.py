@@ -11,6 +11,7 @@ from tui.view import weight_words
 from tui.watch import Watch
 from widgets.checklist import Checklist
 from widgets.metrics_table import MetricsTable
+from widgets.plain import brief
 
 
 class Ordering(Watch):
@@ -90,8 +91,9 @@ class Ordering(Watch):
         state = self.painted
         if isinstance(self.screen, RollbackQuestion) or self._hindered("rollback") or state is None:
             return
-        title = f"Roll back {state.service} to {state.stable or 'stable'}?"
-        text = f"{weight_words(state)} on canary {state.canary or 'unknown'}. All traffic goes to stable at once."
+        service, stable, canary = (brief(name, 40) for name in (state.service, state.stable, state.canary or "canary"))
+        title = f"Roll back {service} to {stable or 'stable'}?"
+        text = f"{weight_words(state)} on {canary}. All traffic goes to {stable or 'stable'} at once."
         self.push_screen(RollbackQuestion(title, text, glyphs=self.glyphs), self._roll_back)
 
     def _roll_back(self, given: str | None) -> None:

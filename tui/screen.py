@@ -57,7 +57,7 @@ class Main(Screen[None]):
         """Give every part its slice; a part that sees nothing new paints nothing."""
         size = self.app.size
         small = too_small(size.width, size.height)
-        self.set_class(small, "cramped")
+        self._show_cockpit(whole=not small)
         if small:
             self._show_small(view, said, size.width, size.height)
             return
@@ -81,9 +81,13 @@ class Main(Screen[None]):
 
     def show_nothing_yet(self, link: Link, lost: str) -> None:
         """Before the first event."""
-        self.add_class("cramped")
+        self._show_cockpit(whole=False)
         why = f": {lost}" if lost else ""
         self.query_one("#small", MessageLine).show(Said(f"{self.release}: {link}{why}; q leaves"))
+
+    def _show_cockpit(self, *, whole: bool) -> None:
+        self.query_one("#cockpit").display = whole
+        self.query_one("#small").display = not whole
 
     def _show_small(self, view: View, said: Said, width: int, height: int) -> None:
         """The size needed, where the release stands, and the keys that still work."""
@@ -128,4 +132,4 @@ class Main(Screen[None]):
     @staticmethod
     def _set_height(part: Lines, height: int) -> None:
         part.styles.height = height
-        part.set_class(height <= 0, "gone")
+        part.display = height > 0

@@ -20,6 +20,7 @@ from widgets.glyphs import Glyphs
 from widgets.lanes import Lanes
 from widgets.metrics_table import MetricTable
 from widgets.notes import Coming, KeyHint, LogLine, Notice, Panel
+from widgets.plain import brief
 from widgets.stage_bar import Place, StageCell
 from widgets.status import Status
 
@@ -126,13 +127,13 @@ def status(state: State, scene: Scene) -> Status:
     sign, word, tone = phase_words(state, scene.at, scene.glyphs)
     link, link_tone = _link_words(scene)
     stage = f"stage {state.stage + 1} of {len(state.rules.stages)}" if state.phase is Phase.STAGE else ""
-    canary = state.canary or state.canary_wanted or "canary not there yet"
-    versions = f"{state.stable} {scene.glyphs.arrow} {canary}" if state.stable else canary
+    canary = brief(state.canary or state.canary_wanted or "canary not there yet", 20)
+    versions = f"{brief(state.stable, 20)} {scene.glyphs.arrow} {canary}" if state.stable else canary
     return Status(
-        service=state.service,
+        service=brief(state.service, 24),
         versions=versions,
         release=f"{state.release} (demo)" if scene.demo else state.release,
-        who=state.who,
+        who=brief(state.who, 20),
         clock=clock(scene.at),
         sign=sign,
         phase=word,

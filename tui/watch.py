@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from textual.app import App
+from textual.filter import LineFilter
 from textual.worker import Worker, WorkerState
 
 import themes
@@ -19,8 +20,9 @@ from tui.feed import EngineClient, Pulse, follow
 from tui.screen import Main
 from tui.story import Story
 from tui.view import Scene, look
+from widgets.ascii import AsciiOnly
 from widgets.checklist import Checklist
-from widgets.glyphs import UNICODE, Glyphs
+from widgets.glyphs import ASCII, UNICODE, Glyphs
 from widgets.metrics_table import MetricsTable
 
 SOON_S = 0.05  # events that come together are painted together
@@ -66,6 +68,11 @@ class Watch(App[Left]):
         self._chosen_item = 0
         self._paint_is_due = False
         self._settled_in = False
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Without Unicode, text from outside and Textual's own frames are made of ASCII as well."""
+        own = [AsciiOnly()] if self.glyphs == ASCII else []
+        return [*super().get_line_filters(), *own]
 
     def get_default_screen(self) -> Main:
         return Main(self.glyphs, self.release)
@@ -145,6 +152,8 @@ class Watch(App[Left]):
     def paint(self) -> None:
         """One look at the release, in one update."""
         self._paint_is_due = False
+        if not self.screen_stack:
+            return  # the app is closing
         self._settle_in()
         scene = self.scene()
         view = look(scene)

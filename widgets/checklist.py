@@ -94,7 +94,7 @@ class Checklist(Pane[ChecklistRows], can_focus=True):
     def _evidence(self, value: ChecklistRows, width: int) -> list[Line]:
         row = value.rows[value.chosen]
         said = row.by or "open: t ticks it, w waives it with a reason"
-        return [line((fit(f"   {row.id}: {said}", width - 1, more=self.glyphs.more), "mark"))]
+        return [line((fit(f"   {row.id}: {said}", width - 1), "mark"))]
 
     def on_focus(self) -> None:
         """The chosen item stands out while keys go to it."""

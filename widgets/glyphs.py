@@ -32,7 +32,6 @@ class Glyphs:
     edge: str = "│"
     line: str = "▁"
     levels: str = "▁▂▃▄▅▆▇█"
-    more: str = "…"
     arrow: str = "→"
     dot: str = "·"
     rule: str = "─"
@@ -63,7 +62,6 @@ ASCII = Glyphs(
     edge="|",
     line="_",
     levels="_.,-~=*#",
-    more="~",
     arrow="->",
     dot="-",
     rule="-",

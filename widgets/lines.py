@@ -5,11 +5,14 @@ Textual repaints a dirty widget whole and never compares; a few small lines comp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from itertools import zip_longest
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -17,12 +20,33 @@ from textual.widget import Widget
 from widgets.glyphs import UNICODE, Glyphs
 from widgets.plain import fit, plain, width_of
 
-Span = tuple[str, str]  # text and role; an empty role is plain text
+Span = tuple[str, str]  # text and role, see `role_styles`
 Line = tuple[Span, ...]
 
-ROLES = (
-    "dim", "bold", "title", "good", "warn", "bad", "alarm", "caution", "stable", "canary", "mark", "key", "chosen",
-)  # fmt: skip
+
+@lru_cache(maxsize=32)
+def role_styles(colours: tuple[str, ...]) -> Mapping[str, Style]:
+    """The style of each role in a theme's `COLOURS`. (Component classes would be matched again for every widget.)"""
+    stable, title, canary, good, warn, bad, ground = (Color.parse(colour).rich_color for colour in colours)
+    return {
+        "": Style.null(),
+        "dim": Style(dim=True),
+        "bold": Style(bold=True),
+        "title": Style(bold=True, color=title),
+        "good": Style(color=good),
+        "warn": Style(bold=True, color=warn),
+        "bad": Style(bold=True, color=bad),
+        "alarm": Style(bold=True, color=ground, bgcolor=bad),
+        "caution": Style(bold=True, color=ground, bgcolor=warn),
+        "stable": Style(color=stable),
+        "canary": Style(color=canary),
+        "mark": Style(color=title),
+        "key": Style(bold=True, color=canary),
+        "chosen": Style(bold=True, reverse=True),
+    }
+
+
+COLOURS = ("primary", "secondary", "accent", "success", "warning", "error", "background")
 
 
 def line(*spans: Span | str) -> Line:
@@ -68,23 +92,7 @@ def text_of(lines: tuple[Line, ...]) -> str:
 class Lines(Widget):
     """A widget made of lines. Subclasses say `draw(width, height)`; `redraw()` paints what differs."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{role}" for role in ROLES}
-    DEFAULT_CSS = """
-    Lines { width: 1fr; height: 1; }
-    Lines > .lines--dim { text-style: dim; }
-    Lines > .lines--bold { text-style: bold; }
-    Lines > .lines--title { text-style: bold; color: $secondary; }
-    Lines > .lines--good { color: $success; }
-    Lines > .lines--warn { color: $warning; text-style: bold; }
-    Lines > .lines--bad { color: $error; text-style: bold; }
-    Lines > .lines--alarm { background: $error; color: $background; text-style: bold; }
-    Lines > .lines--caution { background: $warning; color: $background; text-style: bold; }
-    Lines > .lines--stable { color: $primary; }
-    Lines > .lines--canary { color: $accent; }
-    Lines > .lines--mark { color: $secondary; }
-    Lines > .lines--key { color: $accent; text-style: bold; }
-    Lines > .lines--chosen { text-style: bold reverse; }
-    """
+    DEFAULT_CSS = "Lines { width: 1fr; height: 1; }"
 
     def __init__(self, *, glyphs: Glyphs = UNICODE, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id, markup=False)
@@ -114,12 +122,10 @@ class Lines(Widget):
     def render_line(self, y: int) -> Strip:
         """One line as Textual wants it."""
         width, base = self.size.width, self.rich_style
+        variables = self.app.theme_variables
+        styles = role_styles(tuple(variables[name] for name in COLOURS))
         spans = self._drawn[y] if y < len(self._drawn) else ()
-        segments = [Segment(text, base + self._style(role)) for text, role in spans]
-        return Strip(segments).adjust_cell_length(width, base)
-
-    def _style(self, role: str) -> Style:
-        return self.get_component_rich_style(f"lines--{role}", partial=True) if role else Style.null()
+        return Strip([Segment(text, base + styles[role]) for text, role in spans]).adjust_cell_length(width, base)
 
 
 def _changed(old: Line, new: Line, y: int, width: int) -> Region:

@@ -88,7 +88,7 @@ class MetricsTable(Pane[MetricTable], can_focus=True):
         if not value.rows:
             return [line((" no metrics yet", "dim"))]
         row = value.rows[value.chosen]
-        said = wrap(row.reason or "nothing said yet", width - 3, value.reason_rows, more=self.glyphs.more)
+        said = wrap(row.reason or "nothing said yet", width - 3, value.reason_rows)
         return [cut(line((f"  {text}", "" if number else "mark")), width) for number, text in enumerate(said)]
 
     def on_focus(self) -> None:

@@ -24,7 +24,7 @@ class Banner(Pane[Notice]):
 
     def draw_value(self, value: Notice, width: int, height: int) -> list[Line]:
         title = f" {value.title} "
-        rows = wrap(f"{title.strip()} {value.text}", width - 4, height, more=self.glyphs.more)
+        rows = wrap(f"{title.strip()} {value.text}", width - 4, height)
         return [line((fit(f"  {text}", width), value.tone)) for text in rows]
 
 
@@ -50,14 +50,14 @@ class PanelRows(Pane[Panel]):
     """The title as a bar, then the rows."""
 
     def draw_value(self, value: Panel, width: int, height: int) -> list[Line]:
-        return panel_lines(value, width, self.glyphs.more)[:height]
+        return panel_lines(value, width)[:height]
 
 
-def panel_lines(panel: Panel, width: int, more: str = "…") -> list[Line]:
+def panel_lines(panel: Panel, width: int) -> list[Line]:
     """The panel's lines at this width; a long text takes a second one."""
-    lines = [line((fit(f"  {panel.title}", width, more=more), panel.tone))]
+    lines = [line((fit(f"  {panel.title}", width), panel.tone))]
     for row in panel.rows:
-        texts = wrap(row.text, max(10, width - PANEL_NAME - 4), 2, more=more)
+        texts = wrap(row.text, max(10, width - PANEL_NAME - 4), 2)
         names = [row.name, *("" for _ in texts[1:])]
         for name, text in zip(names, texts, strict=True):
             lines.append(line((f"  {fit(name, PANEL_NAME)} ", "dim"), (text, row.tone)))
@@ -82,7 +82,7 @@ class NextAction(Pane[Coming]):
     def draw_value(self, value: Coming, width: int, height: int) -> list[Line]:
         left = f"  {value.left}" if value.left else ""
         room = max(20, width - 9 - len(left))
-        waits = wrap(value.waits_for, room, max(1, height - 1), more=self.glyphs.more)
+        waits = wrap(value.waits_for, room, max(1, height - 1))
         lines = [line((" NEXT    ", "title"), (waits[0], "bold"), (left, "key"))]
         lines += [line("         ", (text, "bold")) for text in waits[1:]]
         acts: list[Span | str] = [(" THEN    ", "title"), value.then]
@@ -107,7 +107,7 @@ class EventLog(Pane[tuple[LogLine, ...]]):
         return [self._entry(entry, width) for entry in (value[-height:] if height else ())]
 
     def _entry(self, entry: LogLine, width: int) -> Line:
-        text = fit(entry.text, max(1, width - len(entry.time) - 3), more=self.glyphs.more).rstrip()
+        text = fit(entry.text, max(1, width - len(entry.time) - 3)).rstrip()
         return cut(line((f" {entry.time} ", "dim"), (text, entry.tone)), width)
 
 
@@ -122,8 +122,8 @@ class Said:
 class MessageLine(Pane[Said]):
     """What became of the last order, or why a key does nothing now."""
 
-    def draw_value(self, value: Said, width: int, _height: int) -> list[Line]:
-        return [line((f" {fit(value.text, width - 2).rstrip()}", value.tone))]
+    def draw_value(self, value: Said, width: int, height: int) -> list[Line]:
+        return [line((f" {text}", value.tone)) for text in wrap(value.text, width - 2, height)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from rich.cells import cell_len, set_cell_size
 
 LONGEST = 2000  # characters looked at; nothing on a screen needs more
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+MORE = "…"  # stands for what was cut
 STACKED = 2  # combining marks kept on one letter; more would grow over the lines above
 
 
@@ -39,17 +40,22 @@ def width_of(text: str) -> int:
     return cell_len(text)
 
 
-def fit(text: str, width: int, *, right: bool = False, more: str = "…") -> str:
-    """`text` in exactly `width` cells: padded, or cut with `more` at its end. `right` aligns numbers."""
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """`text` in exactly `width` cells: padded, or cut with `…` at its end. `right` aligns numbers."""
     text = plain(text)
     taken = cell_len(text)
     if taken > width:
-        return set_cell_size(text, max(0, width - len(more))) + more[:width]
+        return set_cell_size(text, max(0, width - 1)) + MORE[:width]
     blanks = " " * (width - taken)
     return blanks + text if right else text + blanks
 
 
-def wrap(text: str, width: int, rows: int, *, more: str = "…") -> list[str]:
+def brief(text: str, width: int) -> str:
+    """`text` in at most `width` cells."""
+    return fit(text, width).rstrip()
+
+
+def wrap(text: str, width: int, rows: int) -> list[str]:
     """`text` in at most `rows` lines of `width` cells, broken at blanks where it can be."""
     words, lines = plain(text).split(), [""]
     for word in _bounded(words, width):
@@ -59,7 +65,7 @@ def wrap(text: str, width: int, rows: int, *, more: str = "…") -> list[str]:
         else:
             lines.append(word)
     if len(lines) > rows:
-        lines = [*lines[: rows - 1], fit(" ".join(lines[rows - 1 :]), width, more=more)]
+        lines = [*lines[: rows - 1], fit(" ".join(lines[rows - 1 :]), width)]
     return lines
 
 

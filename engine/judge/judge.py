@@ -74,7 +74,8 @@ class Judge:
                 judge.look_back(sample)
             else:
                 judge.look(sample, judged=judged)
-        alive = self._liveness.look(samples, weight if self._stage != BEFORE_THE_FIRST else 0.0, judged=judged)
+        moved = weight if self._stage != BEFORE_THE_FIRST else 0.0
+        alive = self._liveness.look(self._requests(samples), moved, judged=judged)
         if self._stage == BEFORE_THE_FIRST:
             return (*(_of_the_past(judge) for judge in self._judges.values()), alive)
         return (*self._verdicts(), alive)
@@ -113,6 +114,11 @@ class Judge:
             if name in judge._judges:
                 judge._judges[name].restore(part)
         return judge
+
+    def _requests(self, samples: Sequence[Sample]) -> Sequence[Sample]:
+        """The samples that count requests; a gauge's readings are none, but in a plan that has nothing else."""
+        counting = {metric.name for metric in self._rules.metrics if metric.kind != "gauge"}
+        return [sample for sample in samples if sample.metric in counting] if counting else samples
 
     def _judge_of(self, metric: Metric) -> MetricJudge:
         rules = self._rules

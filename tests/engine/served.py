@@ -18,7 +18,7 @@ from engine.events import StageRule
 from engine.host import Host
 from engine.release import Observation
 from engine.server import Server, bind
-from engine.sources.reading import Reading
+from engine.sources.reading import PART, TOTAL, Reading
 
 PRE = [item.id for item in default_items((StageRule(100, 0.0, 1.0, 0),), ()) if item.list == "pre"]
 PLAN = f"""
@@ -76,13 +76,16 @@ class PaperRoute:
     async def close(self) -> None: ...
 
 
-class SilentSource:
-    """Has no samples."""
+class SteadySource:
+    """Stable serves 100 requests a look, none bad; of the canary nothing is seen."""
 
-    def __init__(self, _config: Any) -> None: ...
+    def __init__(self, _config: Any) -> None:
+        self._requests = 0.0
 
     async def read(self, _queries: Any, *, canary: str, stable: str) -> Reading:
-        return Reading(time.time(), {})
+        self._requests += 100
+        counts = {TOTAL: self._requests, PART: 0.0}
+        return Reading(time.time(), {("errors", "stable", role): {"one": count} for role, count in counts.items()})
 
     async def close(self) -> None: ...
 
@@ -100,6 +103,10 @@ class Served:
     async def begin(self, **said: str) -> str:
         """A release of PLAN."""
         return await asyncio.to_thread(lambda: self.client.begin(PLAN, "plan.yaml", **said))
+
+    async def ready(self, release: str) -> dict[str, Any]:
+        """Wait until the release may be advanced."""
+        return await self.until(release, orders=["advance", "cancel"])
 
     async def until(self, release: str, **wanted: Any) -> dict[str, Any]:
         """Wait until the look at a release has these values."""
@@ -130,7 +137,7 @@ async def served(monkeypatch: Any) -> AsyncIterator[Served]:
     """An engine on a new state folder for as long as the block lasts."""
     route = PaperRoute()
     monkeypatch.setattr("engine.routers.sandbox.SandboxRouter", route)
-    monkeypatch.setattr("engine.sources.scrape.ScrapeSource", SilentSource)
+    monkeypatch.setattr("engine.sources.scrape.ScrapeSource", SteadySource)
     with tempfile.TemporaryDirectory(prefix="ls-", dir="/tmp") as folder:  # a socket's path is short
         client = EngineClient(Path(folder), who="ann")
         host = Host(Path(folder))

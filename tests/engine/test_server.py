@@ -96,10 +96,10 @@ async def test_it_says_who_it_is(engine: Served):
 
 async def test_a_release_is_started_listed_and_looked_at(engine: Served):
     release = await engine.begin()
-    seen = await engine.until(release, canary="v2")
+    seen = await engine.ready(release)
     assert (seen["release"], seen["service"], seen["phase"], seen["target"]) == ("shop-1", "shop", "preflight", "paper")
     assert (seen["stages"], seen["stable"], seen["weight"]) == ([5, 100], "v1", {"desired": 0, "observed": 0.0})
-    assert "advance" in seen["orders"]
+    assert seen["orders"] == ["advance", "cancel"]
     assert [one.release for one in await engine.client.releases()] == ["shop-1"]
 
 
@@ -122,7 +122,7 @@ async def test_a_wrong_plan_is_answered_with_every_fault(engine: Served):
 
 async def test_a_roll_back_over_the_socket_brings_all_traffic_back(engine: Served):
     release = await engine.begin()
-    seen = await engine.until(release, canary="v2")
+    seen = await engine.ready(release)
     assert (await engine.client.order(release, "advance", stage=-1, revision=seen["revision"])).accepted
     await engine.until(release, phase="stage", weight={"desired": 5, "observed": 5.0})
     assert (await engine.client.order(release, "rollback", reason="slow")).accepted
@@ -133,7 +133,7 @@ async def test_a_roll_back_over_the_socket_brings_all_traffic_back(engine: Serve
 
 async def test_two_who_press_advance_at_once_advance_one_stage(engine: Served):
     release = await engine.begin()
-    seen = await engine.until(release, canary="v2")
+    seen = await engine.ready(release)
     meant = {"stage": seen["stage"], "revision": seen["revision"]}
     answers = await asyncio.gather(*(engine.client.order(release, "advance", **meant) for _ in range(2)))
     assert sorted(answer.accepted for answer in answers) == [False, True]
@@ -161,14 +161,15 @@ async def test_an_unknown_release_is_404_and_says_which_there_are(engine: Served
         _ = [heard async for heard in engine.client.events("other-1")]
 
 
-@pytest.mark.parametrize(
-    "name", ["", "..", "a/b", "a b", "ä\u202e", "x\r\nHost: evil", "\x1b[31m", "\udcff", "?", "%2F"]
-)
-async def test_odd_names_are_unknown_releases(engine: Served, name):
-    for ask in (engine.client.look, lambda name: engine.client.give(name, "pause")):
-        with pytest.raises(EngineRefused) as refused:
-            await asyncio.to_thread(ask, name)
-        assert refused.value.status == 404
+ODD_NAMES = ["", "..", "a/b", "a b", "ä\u202e", "x\r\nHost: evil", "\x1b[31m", "\udcff", "?", "%2F"]
+
+
+async def test_odd_names_are_unknown_releases(engine: Served):
+    for name in ODD_NAMES:
+        for ask in (engine.client.look, lambda name: engine.client.give(name, "pause")):
+            with pytest.raises(EngineRefused) as refused:
+                await asyncio.to_thread(ask, name)
+            assert refused.value.status == 404, name
 
 
 # --- what is not understood
@@ -186,42 +187,41 @@ async def test_a_body_too_long_is_refused_before_it_is_read_whole(engine: Served
     assert (status, body["error"]) == (413, f"{LONGEST_BODY} bytes at most")
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b"null", b"\xff", b"[" * 100_000, b'{"verb": ' + b"9" * 5000])
-async def test_what_is_no_json_object_is_422(engine: Served, body):
-    status, answer = await engine.post("/v1/releases", body)
-    assert status == 422
-    assert answer["error"].startswith("the body is")
+async def test_what_is_no_json_object_is_422(engine: Served):
+    for body in (b"", b"{", b"[]", b"1", b"null", b"\xff", b"[" * 100_000, b'{"verb": ' + b"9" * 5000):
+        status, answer = await engine.post("/v1/releases", body)
+        assert (status, answer["error"][:11]) == (422, "the body is"), body[:20]
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("verb", "explode"),
-        ("verb", None),
-        ("verb", "\x1b]0;x\x07"),
-        ("id", 5),
-        ("id", "x" * 501),
-        ("who", ["ann"]),
-        ("reason", "x" * 10_001),
-        ("reason", "\ud800"),
-        ("stage", "1"),
-        ("stage", True),
-        ("stage", 10**30),
-        ("revision", 1.5),
-        ("override", "yes"),
-        ("asked_at", float("nan")),
-        ("asked_at", float("inf")),
-        ("asked_at", 10**400),
-        ("asked_at", "now"),
-    ],
-)
-async def test_a_wrong_field_of_an_order_is_422_and_named(engine: Served, field, value):
+WRONG_FIELDS = [
+    ("verb", "explode"),
+    ("verb", None),
+    ("verb", "\x1b]0;x\x07"),
+    ("id", 5),
+    ("id", "x" * 501),
+    ("who", ["ann"]),
+    ("reason", "x" * 10_001),
+    ("reason", "\ud800"),
+    ("stage", "1"),
+    ("stage", True),
+    ("stage", 10**30),
+    ("revision", 1.5),
+    ("override", "yes"),
+    ("asked_at", float("nan")),
+    ("asked_at", float("inf")),
+    ("asked_at", 10**400),
+    ("asked_at", "now"),
+]
+
+
+async def test_a_wrong_field_of_an_order_is_422_and_named(engine: Served):
     release = await engine.begin()
-    body = {"verb": "pause", "id": "mine", field: value}
-    status, answer = await engine.post(f"/v1/releases/{release}/orders", json.dumps(body).encode())
-    assert status == 422
-    assert field in answer["error"] or "no order" in answer["error"]
-    assert answer["error"].isprintable()
+    for field, value in WRONG_FIELDS:
+        body = {"verb": "pause", "id": "mine", field: value}
+        status, answer = await engine.post(f"/v1/releases/{release}/orders", json.dumps(body).encode())
+        assert status == 422, (field, value)
+        assert field in answer["error"] or "no order" in answer["error"]
+        assert answer["error"].isprintable()
 
 
 ANYTHING = st.recursive(
@@ -246,7 +246,7 @@ ORDERS = st.fixed_dictionaries(
 
 
 @given(bodies=st.lists(ORDERS.map(json.dumps).map(str.encode) | st.binary(max_size=50), max_size=8))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_body_makes_the_engine_fail(bodies):
     async def ask() -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -277,7 +277,7 @@ async def test_a_fault_of_the_engines_own_is_500_in_json(engine: Served, monkeyp
 
 async def test_the_stream_has_the_whole_history_then_beats(engine: Served):
     release = await engine.begin()
-    await engine.until(release, canary="v2")
+    await engine.ready(release)
     numbers = []
     async for heard in engine.client.events(release):
         if isinstance(heard, Beat):
@@ -290,7 +290,7 @@ async def test_the_stream_has_the_whole_history_then_beats(engine: Served):
 
 async def test_the_stream_goes_on_after_the_last_event_seen(engine: Served):
     release = await engine.begin()
-    await engine.until(release, canary="v2")
+    await engine.ready(release)
     async with aclosing(engine.client.events(release, after=1)) as stream:
         async for heard in stream:
             if isinstance(heard, Said):
@@ -305,20 +305,18 @@ async def test_the_stream_goes_on_after_the_last_event_seen(engine: Served):
         assert await anext(answer.aiter_lines()) == "id: 2"
 
 
-@pytest.mark.parametrize("after", ["x", "-1", "²", "1.0", "9" * 40])
-async def test_a_place_in_the_stream_that_is_no_number_is_422(engine: Served, after):
+async def test_a_place_in_the_stream_that_is_no_number_is_422(engine: Served):
     release = await engine.begin()
-    request = httpx.Request("GET", f"http://e/v1/releases/{release}/events", params={"after": after})
-    status, answer = await engine.raw(
-        f"GET {request.url.raw_path.decode()} HTTP/1.1\r\nHost: e\r\nConnection: close\r\n\r\n".encode()
-    )
-    assert status == 422
-    assert "number of the last event" in answer["error"]
+    for after in ("x", "-1", "²", "1.0", "9" * 40):
+        path = httpx.Request("GET", f"http://e/v1/releases/{release}/events", params={"after": after}).url.raw_path
+        request = f"GET {path.decode()} HTTP/1.1\r\nHost: e\r\nConnection: close\r\n\r\n"
+        status, answer = await engine.raw(request.encode())
+        assert (status, "number of the last event" in answer["error"]) == (422, True), after
 
 
 async def test_what_happens_is_heard_by_all_and_once(engine: Served):
     release = await engine.begin()
-    await engine.until(release, canary="v2")
+    await engine.ready(release)
 
     async def listen() -> list[int]:
         heard = []
@@ -339,7 +337,7 @@ async def test_what_happens_is_heard_by_all_and_once(engine: Served):
 async def test_a_client_that_stops_reading_is_cut_and_slows_nobody(engine: Served, monkeypatch, caplog):
     monkeypatch.setattr(engine_server, "STUCK_S", 0.3)
     release = await engine.begin()
-    await engine.until(release, canary="v2")
+    await engine.ready(release)
     deaf_reader, deaf = await asyncio.open_unix_connection(str(engine.client.socket), limit=1024)
     deaf.write(f"GET /v1/releases/{release}/events HTTP/1.1\r\nHost: e\r\n\r\n".encode())
     await deaf_reader.readexactly(20)

@@ -132,8 +132,8 @@ async def test_metrics_of_an_instance():
     await bench.check_out(300)
     await bench.ask("GET", "/nowhere")
     series = await bench.series()
-    assert total(series, "http_requests_total", version=VERSION) == 301
-    assert total(series, "http_requests_total", version=VERSION, code="404") == 1
+    assert total(series, "shop_requests_total", version=VERSION) == 301
+    assert total(series, "shop_requests_total", version=VERSION, code="404") == 1
     assert 44 <= total(series, "shop_db_pool_in_use", version=VERSION) <= 56
     assert total(series, "shop_db_pool_size", version=VERSION) == 100
     assert total(series, "shop_active_users", version=VERSION) == 1
@@ -156,7 +156,7 @@ async def test_own_requests_are_answered_and_not_counted():
     answers = [await bench.ask("POST", "/login", login, **CHECK), await bench.ask("GET", "/browse", **CHECK)]
     assert [answer.status for answer in answers] == [200, 200]
     series = await bench.series()
-    assert total(series, "http_requests_total") == total(series, "shop_active_users") == 0
+    assert total(series, "shop_requests_total") == total(series, "shop_active_users") == 0
 
 
 async def test_both_text_formats_are_spoken():

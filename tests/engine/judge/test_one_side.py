@@ -46,3 +46,20 @@ def test_an_incident_on_both_sides_is_seen_though_the_canary_was_not_read_in_its
     verdict = look(judge, Counts(900, 0), Counts(600, 100, 100))["errors"]
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "both versions" in verdict.reason
+
+
+def test_a_gauge_that_is_read_is_no_request_of_the_canary() -> None:
+    pool = Metric("pool", "gauge", (Threshold(80.0),))
+    judge = Judge(JudgeRules((ERRORS, pool), 2.0))
+    judge.enter_stage(0, 25, 100)
+    reading = Sample("pool", 2.0, Counts(1, value=50.0), Counts(1, value=50.0))
+    silent = judge.look([Sample("errors", 2.0, Counts(900), Counts()), reading], weight=25, judged=True)[-1]
+    assert (silent.metric, silent.outcome) == ("liveness", Outcome.FAIL)
+
+
+def test_in_a_plan_of_gauges_alone_a_canary_that_is_read_is_there() -> None:
+    pool = Metric("pool", "gauge", (Threshold(80.0),))
+    judge = Judge(JudgeRules((pool,), 2.0))
+    judge.enter_stage(0, 25, 0)
+    reading = Sample("pool", 2.0, Counts(1, value=50.0), Counts(1, value=50.0))
+    assert judge.look([reading], weight=25, judged=True)[-1].outcome is Outcome.PASS
