@@ -686,7 +686,10 @@ def _stage(turn: _Turn) -> None:
     state, rule = turn.state, turn.state.rule
     assert rule is not None
     if state.step is Step.SHIFT and not state.shifting:
-        turn.say(ev.StepEntered(at=turn.at, step=Step.WARMUP))
+        if state.desired == rule.weight:
+            turn.say(ev.StepEntered(at=turn.at, step=Step.WARMUP))
+        else:  # a damaged journal, recovered up to the record before
+            turn.hold("stuck", f"the shift to {rule.weight}% was never recorded: retry, or roll back")
     elif state.step is Step.SHIFT and not state.holds and turn.at - state.step_at >= state.rules.converge_s:
         turn.hold("stuck", _why_stuck(state))
     if turn.state.step is Step.WARMUP and turn.state.warmed_s >= rule.warmup_s:
