@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit real lint fmt bench lock clean
+.PHONY: help demo test unit lint fmt bench screenshots lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,12 @@ lint: $(READY)   ## ruff, strict types, import contracts
 fmt: $(READY)    ## format and mend what can be mended
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+bench: $(READY)  ## what was measured, measured again
+	@for bench in bench/*.py; do case $$bench in bench/_*|*_*.py) ;; *) echo "== $$bench"; $(BIN)/python -m bench.$$(basename $$bench .py) || exit 1;; esac; done
+
+screenshots: $(READY)   ## the pictures of docs/images, from a real release
+	@$(BIN)/python docs/screenshots.py
 
 lock: $(READY)   ## pin every dependency with its hash
 	@$(BIN)/python -m pip install --quiet uv

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
+
+from cli.ending import ReaderGone
 
 # name -> (module, what it does); the function has the command's name
 COMMANDS = {
@@ -30,6 +33,13 @@ COMMANDS = {
 
 class _Commands(click.Group):
     """Commands by name, imported late: a roll back must not wait for a library that it does not need."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does, but a closed pipe is not its exit code 1: that says rolled back."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(COMMANDS)

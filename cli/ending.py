@@ -45,6 +45,10 @@ class Failed(Exception):
         self.data = data
 
 
+class ReaderGone(Exception):
+    """Whoever read our output has closed it."""
+
+
 def fail(code: Exit, message: str, **data: Any) -> NoReturn:
     """End the command, saying why."""
     raise Failed(code, message, data)
@@ -89,7 +93,7 @@ def ended_well(command: Callable[[], None], *, as_json: bool = False) -> int:
         return _said(Exit.NO_ENGINE, f"{error}\n  start one: laneshift serve (or laneshift start PLAN)", as_json, {})
     except EngineRefused as error:
         return _said(Exit.BAD_INPUT if error.status in BAD_INPUT else Exit.REFUSED, str(error), as_json, {})
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGone):
         return _pipe_closed()
     except KeyboardInterrupt:
         sys.stderr.write("\n")

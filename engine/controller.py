@@ -336,7 +336,8 @@ class Controller:
         judged = [metric for metric in self.state.rules.metrics if metric.judged]
         guards = {metric.name for metric in judged if metric.kind != "gauge"} or {metric.name for metric in judged}
         guarding = [sample for sample in samples if sample.metric in guards]
-        if not reading.problem and any(sample.stable or sample.canary for sample in guarding):
+        first = not guarding  # read for the first time: nothing to compare it with yet
+        if not reading.problem and (first or any(sample.stable or sample.canary for sample in guarding)):
             return ""
         said = [reading.problem, "; ".join(reading.lost.values()), *(sample.problem for sample in guarding)]
         return self._bounded(next((one for one in said if one), "no metric that guards the release shows anything"))

@@ -496,7 +496,9 @@ def _laps(turn: _Turn, last_tick_at: float | None, samples: tuple[Sample, ...]) 
     counted = [sample for sample in samples if kinds[sample.metric].kind != "gauge" and sample.stable is not None]
     if watch.observed is None or not counted:
         return
-    if watch.last_canary_request is None and not any(s.canary and s.canary.total for s in counted):
+    if any(s.canary and s.canary.total for s in counted):
+        return  # somebody was still served by the canary
+    if watch.last_canary_request is None:
         when = max(watch.accepted, last_tick_at or watch.observed)
         turn.say(ev.LapRecorded(at=turn.at, lap="last_canary_request", when=when))
     if watch.recovered is None and all(_inside(kinds[s.metric].thresholds, s) for s in counted):
@@ -684,7 +686,10 @@ def _stage(turn: _Turn) -> None:
     state, rule = turn.state, turn.state.rule
     assert rule is not None
     if state.step is Step.SHIFT and not state.shifting:
-        turn.say(ev.StepEntered(at=turn.at, step=Step.WARMUP))
+        if state.desired == rule.weight:
+            turn.say(ev.StepEntered(at=turn.at, step=Step.WARMUP))
+        else:  # a damaged journal, recovered up to the record before
+            turn.hold("stuck", f"the shift to {rule.weight}% was never recorded: retry, or roll back")
     elif state.step is Step.SHIFT and not state.holds and turn.at - state.step_at >= state.rules.converge_s:
         turn.hold("stuck", _why_stuck(state))
     if turn.state.step is Step.WARMUP and turn.state.warmed_s >= rule.warmup_s:

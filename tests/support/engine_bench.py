@@ -60,7 +60,7 @@ def _set() -> asyncio.Event:
 class MemoryJournal:
     """Stands for the journal's writer: what it holds survives the engine. It hangs while `answers` is not set.
 
-    `heard` is called with each record as it gets there.
+    `heard` is called after each append.
     """
 
     records: list[Record] = field(default_factory=list)
@@ -68,7 +68,7 @@ class MemoryJournal:
     spooled: list[Record] = field(default_factory=list)
     is_full: bool = False
     answers: asyncio.Event = field(default_factory=_set)
-    heard: Callable[[Record], None] = lambda _record: None
+    heard: Callable[[], None] = lambda: None
 
     async def append(self, _release: str, records: Sequence[Record], keep: Mapping[str, Any]) -> None:
         await asyncio.sleep(0.005)
@@ -96,9 +96,9 @@ class MemoryJournal:
                 continue
             assert record.seq == len(self.records) + 1
             self.records.append(stored)
-            self.heard(stored)
         self.spooled = []
         self.kept |= json.loads(json.dumps(keep))
+        self.heard()
 
 
 class Bench:

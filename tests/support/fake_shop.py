@@ -40,6 +40,7 @@ class Shop:
     canary: str = "v2"
     stable: str = "v1"
     ready: int = 1
+    stable_ready: int = 1
     bad_share: dict[str, float] = field(default_factory=lambda: {"canary": 0.001, "stable": 0.001})
     router_fault: str = ""
     source_fault: str = ""
@@ -94,7 +95,7 @@ class FakeRouter:
             canary=shop.canary,
             stable=shop.stable,
             canary_ready=shop.ready,
-            stable_ready=1,
+            stable_ready=shop.stable_ready,
             generation=str(shop.generation),
             mark=shop.mark,
             by=shop.by,
