@@ -22,7 +22,7 @@ DEFAULT_INTERVAL_S = 5.0
 
 def rules_of(plan: Plan) -> Rules:
     """The plan as the state machine needs it: seconds, fractions, names."""
-    stages = tuple(StageRule(s.weight, s.warmup, s.bake - s.warmup, s.min_requests) for s in plan.stages)
+    stages = plan.stage_rules()
     return Rules(
         stages=stages,
         metrics=plan.judge_metrics(),
@@ -40,6 +40,11 @@ def rules_of(plan: Plan) -> Rules:
         blind_then=plan.blind.then,
         budget_s=plan.rollback.budget,
         hard_limit_s=plan.rollback.hard_limit,
+        judge=plan.judge,
+        looks=plan.looks,
+        max_bad_requests=plan.max_bad_requests,
+        history_s=plan.history,
+        holdback=plan.holdback_percent,
     )
 
 

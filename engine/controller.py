@@ -16,12 +16,24 @@ from typing import Any, Protocol
 
 from engine import events as ev
 from engine.checks import Check, CheckResult, Place
-from engine.events import CheckList, CheckOutcome, Event, Step
+from engine.events import CheckList, CheckOutcome, Event, Rules, Step
 from engine.journal_records import Record
 from engine.judge import Judge, Sample
 from engine.judge import Rules as JudgeRules
 from engine.recorder import Recorder
-from engine.release import Answered, Checked, Clock, Input, JournalSlow, Looked, Observed, Order, Took, decide
+from engine.release import (
+    Answered,
+    Checked,
+    Clock,
+    Input,
+    JournalSlow,
+    Looked,
+    Observed,
+    Order,
+    PastLearned,
+    Took,
+    decide,
+)
 from engine.routers import Router, RouterConflict, RouterError, Write
 from engine.sources import Source
 from engine.sources.reading import Differences, Query, Reading
@@ -32,6 +44,7 @@ log = logging.getLogger(__name__)
 SHIFT_LIMIT_S = 5.0  # a write that is not answered by then has failed
 OBSERVE_LIMIT_S = 5.0
 CHECK_LIMIT_S = 60.0
+PAST_LIMIT_S = 30.0
 LOOK_LIMIT = 2  # scrape intervals; every source has a limit of its own below one
 CLOCK_S = 0.5
 QUICK_S = 0.1  # between two observations while a weight is on its way
@@ -98,7 +111,8 @@ class Controller:
         self._publish = publish
         self._script = script
         self._scripting = asyncio.Lock()
-        self._judge_rules = JudgeRules(state.rules.metrics, state.rules.interval_s)
+        self._judge_rules = _judge_rules(state.rules)
+        self._past_s = state.past_s or 0.0
         kept = kept or {}
         self._differences = Differences(parts.queries, kept.get("raw"))
         self._judge = self._restored_judge(kept)
@@ -161,9 +175,11 @@ class Controller:
     def _follow(self, event: Event) -> None:
         """What the judge must know, in the order of events."""
         if isinstance(event, ev.StageEntered):
+            if event.stage == 0:
+                asyncio.get_running_loop().call_soon(self._learned)  # what preflight showed is past now
             self._enter_stage(self._judge)
         elif isinstance(event, ev.RevisionChanged):
-            self._judge = Judge(self._judge_rules)
+            self._judge, self._past_s = Judge(self._judge_rules), 0.0
             self._enter_stage(self._judge)
             self._differences = Differences(self._parts.queries)
 
@@ -304,9 +320,37 @@ class Controller:
 
     async def _looking(self) -> None:
         while not self._over():
+            if self.state.canary and self.state.past_s is None and self.state.phase is Phase.PREFLIGHT:
+                await self._read_past()
             if self.state.canary and self.state.phase is not Phase.PROMOTED:
                 await self._look()
             await self._time.sleep(self.state.rules.interval_s)
+
+    async def _read_past(self) -> None:
+        """Stable's past, where the source keeps it: what is usual, and how bad events come in bursts."""
+        rules = self.state.rules
+        differences = Differences(self._parts.queries)
+        try:
+            async with asyncio.timeout(PAST_LIMIT_S):
+                readings = await self._parts.source.past(
+                    self._parts.queries, stable=self.state.stable, seconds=rules.history_s, step=rules.interval_s
+                )
+        except TimeoutError:
+            readings = []
+        except Exception:  # a source of another package; the judge learns from what it sees live
+            log.exception("the source's past can't be read")
+            readings = []
+        if self.state.phase is not Phase.PREFLIGHT:
+            return
+        for reading in readings:
+            samples = differences.since_last(reading)
+            self._past_s += max((sample.seconds for sample in samples), default=0.0)
+            self._judge.look(samples, weight=0.0, judged=False)
+        self._learned()
+
+    def _learned(self) -> None:
+        learned = PastLearned(at=self._time.now(), seconds=round(self._past_s), remarks=self._judge.remarks())
+        self.tell(learned)
 
     async def _look(self) -> None:
         versions = (self.state.canary, self.state.stable)
@@ -322,6 +366,8 @@ class Controller:
         past_warmup = state.phase is Phase.FINISHING or (
             state.phase is Phase.STAGE and state.step not in (Step.SHIFT, Step.WARMUP)
         )
+        if state.phase is Phase.PREFLIGHT:
+            self._past_s += max((sample.seconds for sample in samples), default=0.0)
         verdicts = self._judge.look(samples, weight=weight or 0.0, judged=in_place and past_warmup)
         self.tell(
             Looked(
@@ -401,6 +447,16 @@ class Controller:
         """The journal does not take records (or, with "", does again). Said at once, and recorded when it can be."""
         if reason != self.state.journal_late:
             self.tell(JournalSlow(at=self._time.now(), reason=reason))
+
+
+def _judge_rules(rules: Rules) -> JudgeRules:
+    return JudgeRules(
+        rules.metrics,
+        rules.interval_s,
+        max_bad_requests=rules.max_bad_requests,
+        judge=rules.judge,
+        looks=rules.looks,
+    )
 
 
 def record_of(said: Said) -> Record:

@@ -80,6 +80,11 @@ class Rules:
     blind_then: Literal["hold", "rollback"] = "hold"
     budget_s: float = 120.0
     hard_limit_s: float = 300.0
+    judge: Literal["sequential", "threshold"] = "sequential"
+    looks: int = 3
+    max_bad_requests: float | None = None
+    history_s: float = 3600.0
+    holdback: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +130,14 @@ class CanarySeen(Event):
 
     canary: str
     stable: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRead(Event):
+    """The judge has read stable's past: `seconds` of it. `remarks` say where the plan's baselines disagree with it."""
+
+    seconds: float
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

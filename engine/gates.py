@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from engine.checklist import checks_behind
 from engine.events import CheckOutcome, Step
-from engine.state import FORWARD, GOING_BACK, CheckState, Phase, State, worst
+from engine.state import FORWARD, GOING_BACK, RINGING, CheckState, Phase, State, worst
 
 EITHER_LEAST_S = 120.0  # with `until: either` a stage still bakes this long, if its bake is not shorter
 MISPLACED = ("stuck", "drift")  # holds that mean: the weight is not where the stage wants it
@@ -238,7 +238,7 @@ def _resume(asked: _Asked) -> str:
     state = asked.state
     if state.questions and not asked.reason.strip():
         return "to keep a failing canary where it is needs a reason: it is recorded"
-    if not state.paused_by and not state.questions:
+    if not state.paused_by and not state.questions and not any(cause.startswith(RINGING) for cause in state.holds):
         return "nothing is paused"
     return ""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from engine.events import Step
 from engine.gates import EITHER_LEAST_S, MISPLACED, blockers, enough_bake, refusal, to_ask_again
-from engine.state import FAILING, FINAL, GOING_BACK, Phase, State
+from engine.state import FAILING, FINAL, GOING_BACK, RINGING, Phase, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,8 @@ def _held(state: State) -> Outlook:
     orders = ["rollback"] if state.moved else []
     if cause in MISPLACED or cause == "revision" or _retry(state):
         orders.append("retry")
+    if cause.startswith(RINGING):
+        orders.append("resume")
     if cause.startswith(FAILING):
         orders.append("advance")  # with an override and a reason
     return Outlook(f"held: {reason}", "stands until somebody decides; still guarded", None, tuple(orders))

@@ -20,12 +20,12 @@ from engine.events import StageRule
 from engine.judge.metric import Metric
 from engine.plan_choice import RouterChoice, SourceChoice
 from engine.plan_faults import problems_of
-from engine.plan_fields import METRIC_PATTERN, Duration, MetricName, Name
+from engine.plan_fields import METRIC_PATTERN, Duration, MetricName, Name, Whole
 from engine.plan_items import item_faults
 from engine.plan_metrics import AnyMetric, OnFail
 from engine.plan_part import PlanPart, fault, raise_faults
 from engine.plan_parts import Blind, Change, Checklist, Checks, Rollback, Version
-from engine.plan_stages import DEFAULT_STAGES, Stages
+from engine.plan_stages import DEFAULT_STAGES, Holdback, Stages
 from engine.problem import PlanError, Problem
 from engine.yaml_source import read_yaml
 
@@ -75,6 +75,23 @@ class Plan(PlanPart):
     on_fail: OnFail = Field(
         default="rollback", description="What a failing verdict does; `ask` rolls back when unanswered for 2m."
     )
+    judge: Literal["sequential", "threshold"] = Field(
+        default="sequential",
+        description="`sequential`: a verdict needs proof; `threshold`: past its line for `looks` scrapes is a failure.",
+    )
+    looks: Annotated[Whole, Field(ge=1, le=100)] = Field(
+        default=3, description="With `judge: threshold`, how many scrapes in a row past the line are a failure."
+    )
+    max_bad_requests: Annotated[Whole, Field(ge=1)] | None = Field(
+        default=None,
+        description="Bad requests of the canary beyond stable's rate that end it, whatever is proven; off by default.",
+    )
+    history: Duration = Field(
+        default=3600.0, description="How much of stable's past the judge reads first, where the source keeps it."
+    )
+    holdback: Holdback = Field(
+        default=0.0, description="What stays on stable in the last stage, as its control, until the finish."
+    )
     blind: Blind = Field(default=Blind(), description="What follows when neither version shows any data.")
     rollback: Rollback = Field(default=Rollback(), description="How long a roll back may take.")
     checks: Checks = Field(default=Checks(), description="What is run and answers yes or no.")
@@ -88,7 +105,16 @@ class Plan(PlanPart):
 
     def stage_rules(self) -> tuple[StageRule, ...]:
         """The stages as the state machine knows them: warmup first, then what is judged of the bake."""
-        return tuple(StageRule(s.weight, s.warmup, s.bake - s.warmup, s.min_requests) for s in self.stages)
+        kept = [0] * (len(self.stages) - 1) + [self.holdback_percent]
+        return tuple(
+            StageRule(stage.weight - held, stage.warmup, stage.bake - stage.warmup, stage.min_requests)
+            for stage, held in zip(self.stages, kept, strict=True)
+        )
+
+    @property
+    def holdback_percent(self) -> int:
+        """What stays on stable in the last stage, in whole percent."""
+        return round(self.holdback * 100)
 
     def judge_metrics(self) -> tuple[Metric, ...]:
         """The metrics as the judge knows them, in the plan's order."""

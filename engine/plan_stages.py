@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, PlainValidator, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator, model_validator
+from pydantic import (
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails
 
 from engine.plan_fields import Duration, Whole
 from engine.plan_part import PlanPart, checked, fault, raise_faults
-from engine.units import NotUnderstoodError, show_duration
+from engine.units import PERCENT_PATTERN, NotUnderstoodError, parse_percent, show_duration, show_percent
 
 SHORT_BAKE_S = 120.0
 DEFAULT_WARMUP_S = 60.0
 DEFAULT_BAKE_S = 900.0
 DEFAULT_LAST_BAKE_S = 3600.0
 DEFAULT_MIN_REQUESTS = 1000
+LARGEST_HOLDBACK = 0.2
 
 
 def _whole_percent(written: object) -> int:
@@ -25,6 +34,19 @@ def _whole_percent(written: object) -> int:
     return written
 
 
+def _whole_fraction(written: object) -> float:
+    fraction = parse_percent(written)
+    if fraction > LARGEST_HOLDBACK or abs(fraction * 100 - round(fraction * 100)) > 1e-9:
+        raise NotUnderstoodError(f"a whole percentage from 0% to {LARGEST_HOLDBACK:.0%}, such as 2%")
+    return fraction
+
+
+Holdback = Annotated[
+    float,
+    PlainValidator(_whole_fraction),
+    PlainSerializer(show_percent, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": PERCENT_PATTERN, "examples": ["2%"]}),
+]
 Weight = Annotated[
     int, PlainValidator(_whole_percent), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 100})
 ]

@@ -24,10 +24,12 @@ controller records the events first and then does what the intents among them sa
     stage: gate      advance, nothing in the way           the next stage, or finishing after the last
     any stage        advance with override and reason      the next stage, proof or not; never over a weight unread;
                                                            what fails on is held or asked about anew
-    finishing        post checks say yes, the weight read  promoted; the old side is kept for keep_old
+    finishing        with a holdback                       the last raise, to 100
+                     post checks say yes, the weight read  promoted; the old side is kept for keep_old
     promoted         keep_old is over, or the next release
                      begins on this target                 the old side is no way back any more
-    forward states   a metric fails                        rolls back, or holds, or asks and rolls back unanswered
+    forward states   an alert neither proven nor over      held after 5 minutes: roll back, or resume to wait on
+                     a metric fails                        rolls back, or holds, or asks and rolls back unanswered
                      nothing can be read for blind.after   holds, or rolls back
                      another version runs                  weight to 0, all proof void, preflight, held
                      the mark of rollback.sh               rolls back; a promoted release within keep_old too
@@ -56,9 +58,10 @@ from engine.checklist import proofs
 from engine.events import ENGINE, SCRIPT, CheckList, CheckOutcome, Event, Step
 from engine.gates import MISPLACED, blockers, enough_bake, refusal, to_ask_again
 from engine.judge.metric import Outcome, Sample, Verdict
-from engine.state import FAILING, FORWARD, GOING_BACK, Intent, Phase, State, apply, check_key
+from engine.state import FAILING, FORWARD, GOING_BACK, RINGING, Intent, Phase, State, apply, check_key
 
 ASK_S = 120.0  # an unanswered question rolls back after this
+DECIDE_S = 300.0  # an alert that is neither proven nor over by then asks a person, and again after as long
 REWRITE_S = 2.0  # a raise that failed is not written again sooner
 QUICK_S, SLOW_S = 1.0, 5.0  # between two attempts to roll back, in the first half minute and later
 HASTE_S = 30.0
@@ -156,6 +159,14 @@ class Clock(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastLearned(Input):
+    """The judge knows stable's past: `seconds` of it; `remarks` say where the plan's baselines disagree with it."""
+
+    seconds: float
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SupersedeOld(Input):
     """Release `by` began on the same target: the old side that this one kept serves another purpose now."""
 
@@ -239,6 +250,11 @@ def _list(name: str) -> CheckList:
 
 def _journal_slow(turn: _Turn, given: JournalSlow) -> None:
     turn.say(ev.JournalLate(at=turn.at, reason=given.reason))
+
+
+def _past_learned(turn: _Turn, given: PastLearned) -> None:
+    if (given.seconds, given.remarks) != (turn.state.past_s, turn.state.remarks):
+        turn.say(ev.PastRead(at=turn.at, seconds=given.seconds, remarks=given.remarks))
 
 
 def _supersede_old(turn: _Turn, given: SupersedeOld) -> None:
@@ -451,6 +467,7 @@ def _alerts(turn: _Turn, verdicts: tuple[Verdict, ...]) -> None:
             turn.say(ev.AlertRaised(at=turn.at, metric=verdict.metric, reason=verdict.reason))
         elif ringing and not verdict.alert:
             turn.say(ev.AlertCleared(at=turn.at, metric=verdict.metric))
+            turn.release(RINGING + verdict.metric)
 
 
 def _verdicts(turn: _Turn, verdicts: tuple[Verdict, ...]) -> None:
@@ -551,6 +568,8 @@ def _go_forward(turn: _Turn, who: str, override: str = "") -> None:
     state = turn.state
     if state.next_weight is None:
         turn.say(ev.FinishStarted(at=turn.at, who=who, override=override))
+        if state.rules.holdback:
+            turn.intend(100)  # what was kept on stable as a control
         return
     turn.say(ev.StageEntered(at=turn.at, stage=state.stage + 1, who=who, override=override))
     turn.intend(state.next_weight)
@@ -572,6 +591,7 @@ def _resume(turn: _Turn, given: Order) -> None:
         answer = ev.QuestionAnswered(at=turn.at, metric=question.metric, who=given.who, answer=given.reason)
         turn.say(answer)
         turn.hold(FAILING + question.metric, question.text)
+    turn.release(*(cause for cause in turn.state.holds if cause.startswith(RINGING)))
     if turn.state.paused_by:
         turn.say(ev.Resumed(at=turn.at, who=given.who))
 
@@ -597,7 +617,7 @@ def _retry(turn: _Turn, _given: Order) -> None:
         turn.release(*MISPLACED)
         if state.phase is Phase.STAGE:
             turn.say(ev.StepEntered(at=turn.at, step=Step.SHIFT))
-        turn.intend(state.rule.weight)
+        turn.intend(state.rule.weight if state.phase is Phase.STAGE else state.desired)
     for check in to_ask_again(state):
         turn.release(f"{FAILING}check {check.name}")
         turn.ask(_list(check.list), check.name)
@@ -649,6 +669,10 @@ def _withstand(turn: _Turn) -> None:
         if turn.at >= question.due:
             turn.roll_back(ENGINE, f"unanswered for {ASK_S:.0f} s: {question.text}", metric=question.metric)
             return
+    for metric, since in state.alert_since.items():
+        if turn.at - since >= DECIDE_S and RINGING + metric not in state.holds:
+            rung = f"{metric} rings for {DECIDE_S / 60:.0f} min, not proven and not over"
+            turn.hold(RINGING + metric, f"{rung}: roll back, or resume to wait on")
     if state.blind_since is None:
         turn.release("blind")
     elif state.moved and turn.at - state.blind_since >= rules.blind_after_s:
@@ -690,8 +714,8 @@ def _stage(turn: _Turn) -> None:
             turn.say(ev.StepEntered(at=turn.at, step=Step.WARMUP))
         else:  # a damaged journal, recovered up to the record before
             turn.hold("stuck", f"the shift to {rule.weight}% was never recorded: retry, or roll back")
-    elif state.step is Step.SHIFT and not state.holds and turn.at - state.step_at >= state.rules.converge_s:
-        turn.hold("stuck", _why_stuck(state))
+    elif state.step is Step.SHIFT:
+        _notice_stuck(turn)
     if turn.state.step is Step.WARMUP and turn.state.warmed_s >= rule.warmup_s:
         turn.say(ev.StepEntered(at=turn.at, step=Step.BAKE))
     if turn.state.step is Step.BAKE and enough_bake(turn.state) and not blockers(turn.state, turn.at, proof_only=True):
@@ -704,6 +728,12 @@ def _stage(turn: _Turn) -> None:
         _go_forward(turn, ENGINE)
 
 
+def _notice_stuck(turn: _Turn) -> None:
+    state = turn.state
+    if not state.holds and turn.at - state.step_at >= state.rules.converge_s:
+        turn.hold("stuck", _why_stuck(state))
+
+
 def _why_stuck(state: State) -> str:
     intent = state.intent
     seen = "the router cannot be read" if state.router_problem else f"it shows {state.observed or 0:g}%"
@@ -712,6 +742,9 @@ def _why_stuck(state: State) -> str:
 
 
 def _finish(turn: _Turn) -> None:
+    if turn.state.shifting:
+        _notice_stuck(turn)
+        return
     _start_missing_checks(turn, "post")
     if not blockers(turn.state, turn.at):
         turn.say(ev.Promoted(at=turn.at, keep_until=turn.at + turn.state.rules.keep_old_s))
@@ -755,6 +788,7 @@ _HANDLERS: dict[type[Input], Callable[[_Turn, Any], None]] = {
     Clock: _clock,
     JournalSlow: _journal_slow,
     SupersedeOld: _supersede_old,
+    PastLearned: _past_learned,
 }
 
 _ORDERS: dict[str, Callable[[_Turn, Order], None]] = {

@@ -30,6 +30,7 @@ FINAL = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.CANCELLED})
 GOING_BACK = frozenset({Phase.ROLLING_BACK, Phase.ROLLBACK_FAILED})
 FORWARD = frozenset({Phase.PREFLIGHT, Phase.STAGE, Phase.FINISHING})
 
+RINGING = "alert "  # begins the cause of a hold for an alert that nobody decides on
 FAILING = "failing "  # begins the cause of a hold for a metric or check that fails
 
 
@@ -163,6 +164,9 @@ class State:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
     alerts: Mapping[str, str] = field(default_factory=dict)
+    alert_since: Mapping[str, float] = field(default_factory=dict)
+    past_s: float | None = None
+    remarks: tuple[str, ...] = ()
     checks: Mapping[str, CheckState] = field(default_factory=dict)
     attempts: Mapping[str, int] = field(default_factory=dict)
     items: Mapping[str, ItemState] = field(default_factory=dict)
@@ -325,6 +329,8 @@ def _revision_changed(state: State, event: ev.RevisionChanged) -> State:
             questions={},
             samples={},
             classes={},
+            past_s=None,
+            remarks=(),
         ),
         event.at,
     )
@@ -401,6 +407,7 @@ def _fresh_stage(state: State, at: float) -> State:
         requests=0.0,
         proved_at=None,
         alerts={},
+        alert_since={},
         verdicts={},
         answered=frozenset(),
         checks={key: check for key, check in state.checks.items() if check.list == "pre"},
@@ -514,12 +521,25 @@ def _verdict_changed(state: State, event: ev.VerdictChanged) -> State:
 
 @_folds(ev.AlertRaised)
 def _alert_raised(state: State, event: ev.AlertRaised) -> State:
-    return replace(state, alerts=_with(state.alerts, event.metric, event.reason))
+    return replace(
+        state,
+        alerts=_with(state.alerts, event.metric, event.reason),
+        alert_since=_with(state.alert_since, event.metric, event.at),
+    )
 
 
 @_folds(ev.AlertCleared)
 def _alert_cleared(state: State, event: ev.AlertCleared) -> State:
-    return replace(state, alerts=_without(state.alerts, event.metric))
+    return replace(
+        state,
+        alerts=_without(state.alerts, event.metric),
+        alert_since=_without(state.alert_since, event.metric),
+    )
+
+
+@_folds(ev.PastRead)
+def _past_read(state: State, event: ev.PastRead) -> State:
+    return replace(state, past_s=event.seconds, remarks=event.remarks)
 
 
 @_folds(ev.Held)
@@ -531,7 +551,9 @@ def _held(state: State, event: ev.Held) -> State:
 def _hold_released(state: State, event: ev.HoldReleased) -> State:
     # What fails again after it was well is asked about again.
     answered = state.answered - {event.cause.removeprefix(FAILING)}
-    return replace(state, holds=_without(state.holds, event.cause), answered=answered)
+    # Who waits on while an alert rings is asked again after as long.
+    since = {metric: event.at if event.cause == RINGING + metric else at for metric, at in state.alert_since.items()}
+    return replace(state, holds=_without(state.holds, event.cause), answered=answered, alert_since=since)
 
 
 @_folds(ev.Asked)

@@ -26,6 +26,7 @@ _SAY: dict[type[Event], Callable[[Any, State], str]] = {
     ev.EngineTook: lambda e, _s: f"an engine holds the release (epoch {e.epoch})",
     ev.JournalLate: lambda e, _s: f"the journal does not answer, the record is kept aside: {e.reason}",
     ev.CanarySeen: lambda e, _s: f"canary {e.canary} is there, stable is {e.stable}",
+    ev.PastRead: lambda e, _s: f"stable's past: {e.seconds:,.0f} s read" + _because("; ".join(e.remarks)),
     ev.RevisionChanged: lambda e, _s: f"another version runs now: canary {e.canary}, stable {e.stable}; proof is void",
     ev.OrderAccepted: lambda e, _s: f"{e.who} ordered {_verb(e.verb)}" + _because(e.reason),
     ev.OrderRefused: lambda e, _s: f"{_verb(e.verb)} of {e.who} refused: {e.why}",
