@@ -26,8 +26,8 @@ __all__ = ["Answer", "Beat", "EngineClient", "EngineGone", "EngineRefused", "Sai
 
 LOG_NAME = "engine.log"
 START_LIMIT_S = 15.0
-HERE_LIMIT_S = 3.0  # an engine that can't say who it is by then is not there
-OTHER_LIMIT_S = 5.0  # how long another engine, which holds the journal, may take until it answers
+HERE_LIMIT_S = 2.0  # an engine that can't say who it is by then is not there
+OTHER_LIMIT_S = 3.0  # how long another engine, which holds the journal, may take until it answers
 REFUSED = 4  # the exit code of an engine that finds another one at work
 BEATS_LIMIT_S = 5.0  # a stream without a beat for that long is dead
 
