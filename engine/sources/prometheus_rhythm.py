@@ -9,14 +9,16 @@ from itertools import pairwise
 
 from engine.sources.prometheus_series import ROUNDING, Read
 
+ENOUGH = 2  # distances between scrapes that make a rhythm
 FORGET_S = 3600.0  # an instance that was not seen for so long is a new one
 
 
 @dataclass(slots=True)
 class _Rhythm:
-    """The scrape that was read last, and the shortest time between two scrapes so far, in seconds."""
+    """The scrape that was read last, how many were read before it, and the shortest time between two, in seconds."""
 
     last: float
+    before: int = 0
     shortest: float = math.inf
 
 
@@ -31,10 +33,16 @@ class Rhythms:
         """Those instances that were scraped since they were read last. From then on they count as read."""
         new = {}
         for address, at in scraped.items():
-            known = self._known.setdefault(address, _Rhythm(-math.inf))
-            if at > known.last:
+            known = self._known.get(address)
+            if known is None:
+                self._known[address] = _Rhythm(at)
+            elif at > known.last:
                 known.shortest = min(known.shortest, at - known.last)
-                known.last = new[address] = at
+                known.before += 1
+                known.last = at
+            else:
+                continue
+            new[address] = at
         return new
 
     def listen(self, series: Iterable[Read]) -> None:
@@ -49,10 +57,10 @@ class Rhythms:
         """Seconds between two scrapes of an instance that is scraped more rarely than it is looked at, else None.
 
         Most looks would find nothing new of it, and a canary without news is soon taken for one that is gone. One
-        scrape that failed makes no rhythm: the shortest distance counts.
+        scrape that failed makes no rhythm: the shortest of two distances or more counts.
         """
         known = self._known.get(address)
-        if known is None or not (1 + ROUNDING) * self._interval < known.shortest < math.inf:
+        if known is None or known.before < ENOUGH or known.shortest <= (1 + ROUNDING) * self._interval:
             return None
         return known.shortest
 
