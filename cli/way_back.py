@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # as in `cli.ending`
     from pathlib import Path
     from typing import Any, NoReturn
 
-ANSWER_LIMIT_S = 5.0  # an engine that takes an order to roll back has answered long before
+ANSWER_LIMIT_S = 3.0  # an engine that takes an order to roll back has answered long before
 POLL_S = 0.02
 SWITCHES = ("--no-wait", "--json")
 LAST = ("promoted", "rolled_back")  # without a name the last release may have ended so

@@ -26,10 +26,12 @@ __all__ = ["Answer", "Beat", "EngineClient", "EngineGone", "EngineRefused", "Sai
 
 LOG_NAME = "engine.log"
 START_LIMIT_S = 15.0
-HERE_LIMIT_S = 3.0  # an engine that can't say who it is by then is not there
-OTHER_LIMIT_S = 5.0  # how long another engine, which holds the journal, may take until it answers
+HERE_LIMIT_S = 2.0  # an engine that can't say who it is by then is not there
+OTHER_LIMIT_S = 3.0  # how long another engine, which holds the journal, may take until it answers
 REFUSED = 4  # the exit code of an engine that finds another one at work
 BEATS_LIMIT_S = 5.0  # a stream without a beat for that long is dead
+
+_started: list[subprocess.Popen[bytes]] = []  # engines outlive who starts them; a Popen that is dropped complains
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ def ensure_engine(client: EngineClient) -> None:
     client.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = client.folder / LOG_NAME
     process = _start_engine(client.folder, log)
+    _started.append(process)
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline:
         if client.is_there():

@@ -33,7 +33,10 @@ ROUTERS: Final[Mapping[str, BuiltIn]] = MappingProxyType(
     {"sandbox": BuiltIn("engine.routers.config:SandboxConfig", "engine.routers.sandbox:SandboxRouter")}
 )
 SOURCES: Final[Mapping[str, BuiltIn]] = MappingProxyType(
-    {"scrape": BuiltIn("engine.sources.config:ScrapeConfig", "engine.sources.scrape:ScrapeSource")}
+    {
+        "scrape": BuiltIn("engine.sources.config:ScrapeConfig", "engine.sources.scrape:ScrapeSource"),
+        "prometheus": BuiltIn("engine.sources.config:PrometheusConfig", "engine.sources.prometheus:PrometheusSource"),
+    }
 )
 CHECKS: Final[Mapping[str, BuiltIn]] = MappingProxyType(
     {"http": BuiltIn("engine.checks.config:HttpConfig", "engine.checks.http:HttpCheck")}

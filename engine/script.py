@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from engine.routers import Router
@@ -43,6 +44,9 @@ def write_script(home: Path, state: State, router: Router) -> None:
     )
     text = _FRAME.format(release=state.release, target=state.target, stage=max(0, state.stage) + 1, body=body)
     draft = path.with_suffix(".new")
-    draft.write_text(text)
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # renamed before that, a power cut could leave an empty script
     draft.chmod(0o700)
     draft.replace(path)

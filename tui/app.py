@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 import themes
+from engine import client as engines
+from engine.client import EngineGone, EngineRefused, ensure_engine
 from tui.commands import COMMANDS, Command, commands, obstacle
 from tui.dialogs import Answer, Choose
 from tui.feed import EngineClient
@@ -59,6 +62,7 @@ class Cockpit(Ordering, inherit_bindings=False):
         theme: str = themes.DEFAULT,
         themes_folder: Path | None = None,
         demo: DemoHooks | None = None,
+        revive: Callable[[], Awaitable[None]] | None = None,
         glyphs: Glyphs = UNICODE,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -67,6 +71,7 @@ class Cockpit(Ordering, inherit_bindings=False):
             client, release, theme=theme, themes_folder=themes_folder, demo=is_demo, glyphs=glyphs, now=now
         )
         self.demo = demo
+        self.desk.revive = revive
         self.commands: tuple[Command, ...] = commands(demo=is_demo)
         if demo is not None:
             self.desk.say(demo.about, "dim")
@@ -130,7 +135,7 @@ class Cockpit(Ordering, inherit_bindings=False):
     async def _stop(self, demo: DemoHooks) -> None:
         try:
             await demo.stop()
-        except OSError as error:
+        except (OSError, EngineGone, EngineRefused) as error:
             self.say(f"the sandbox could not be stopped: {error}", "bad")
         else:
             self._leave(stopped=True)
@@ -140,7 +145,7 @@ class Cockpit(Ordering, inherit_bindings=False):
 
 
 def run_cockpit(
-    client: EngineClient, release: str, *, theme: str = themes.DEFAULT, demo: DemoHooks | None = None
+    client: engines.EngineClient, release: str, *, theme: str = themes.DEFAULT, demo: DemoHooks | None = None
 ) -> Left:
     """Open the cockpit on this terminal and stay until it is left.
 
@@ -154,6 +159,7 @@ def run_cockpit(
         theme=theme,
         themes_folder=home / "laneshift" / "themes",
         demo=demo,
+        revive=lambda: asyncio.to_thread(ensure_engine, client),
         glyphs=glyphs_for(os.environ),
     )
     return cockpit.run(mouse=False) or Left(None)

@@ -59,6 +59,7 @@ COMMANDS = (
     Command("focus_checklist", ("c",), "list", "to the checklist: j and k or arrows choose an item", rank=4),
     Command("focus_metrics", ("m",), "metrics", "to the metrics: j and k or arrows choose one", rank=5),
     Command("break_canary", ("b",), "break", "break the canary: choose a fault of the sandbox", rank=2, demo=True),
+    Command("copy_command", ("Y",), "copy", "copy the manual rollback command to the clipboard (OSC 52)", rank=9),
     Command("theme", ("T",), "theme", "the next theme", rank=8),
     Command("help", ("question_mark",), "help", "this page", rank=2),
     Command("detach", ("q",), "detach", "leave; the release goes on", rank=2),

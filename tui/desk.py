@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from engine.client import EngineGone, EngineRefused
+from engine.client import Answer, EngineGone, EngineRefused
 from engine.events import Event
 from engine.state import Phase, State
 from tui.feed import EngineClient, Pulse
@@ -17,11 +18,12 @@ MEANT_FOR_REVISION = ("advance", "tick", "waive", "untick")
 
 @dataclass(slots=True)
 class Desk:
-    """Orders given here, and what was last said."""
+    """Orders given here, and what was last said. `revive` starts an engine where none answers; it raises EngineGone."""
 
     client: EngineClient
     release: str
     pulse: Pulse
+    revive: Callable[[], Awaitable[None]] | None = None
     _orders: list[GivenOrder] = field(default_factory=list)
     _shown: GivenOrder | None = None
     _said: Said = field(default_factory=Said)
@@ -42,9 +44,9 @@ class Desk:
         for order in self._orders:
             order.saw(event)
 
-    def take(self, verb: str, name: str, item: str = "") -> GivenOrder:
+    def take(self, verb: str, name: str, item: str = "", by_hand: str = "") -> GivenOrder:
         """Note that an order is asked; `send` gives it."""
-        order = GivenOrder(verb, name, self.pulse.engine_time(), item)
+        order = GivenOrder(verb, name, self.pulse.engine_time(), item, by_hand=by_hand)
         self._orders = [*(old for old in self._orders if old.progress < Progress.IN_EFFECT), order]
         self._shown = order
         return order
@@ -52,7 +54,22 @@ class Desk:
     async def send(self, order: GivenOrder, seen: State | None, *, reason: str = "", override: bool = False) -> None:
         """Give the order as it was meant: for the stage and revision in `seen`, which is what was painted."""
         try:
-            answer = await self.client.order(
+            answer = await self._give(order, seen, reason, override=override)
+        except EngineGone as error:
+            order.lost(str(error) or "no engine answers")
+        except EngineRefused as error:
+            order.answered(accepted=False, why=str(error))
+        else:
+            order.answered(accepted=answer.accepted, why=answer.why)
+            if order.verb == "rollback" and seen is not None and seen.phase is Phase.ROLLED_BACK:
+                order.progress = Progress.IN_EFFECT  # it was rolled back before: nothing more will happen
+        self._shown = order
+
+    async def _give(self, order: GivenOrder, seen: State | None, reason: str, *, override: bool) -> Answer:
+        """As `send`. A roll back that finds no engine starts one and asks again."""
+
+        async def give() -> Answer:
+            return await self.client.order(
                 self.release,
                 order.verb,
                 reason=reason,
@@ -62,16 +79,12 @@ class Desk:
                 override=override,
                 asked_at=order.asked_at if order.verb == "rollback" else None,
             )
-        except EngineGone as error:
-            order.lost(_by_hand(str(error) or "no engine answers", order.verb, seen))
-        except EngineRefused as error:
-            order.answered(accepted=False, why=str(error))
-        else:
-            order.answered(accepted=answer.accepted, why=answer.why)
-            if order.verb == "rollback" and seen is not None and seen.phase is Phase.ROLLED_BACK:
-                order.progress = Progress.IN_EFFECT  # it was rolled back before: nothing more will happen
-        self._shown = order
 
-
-def _by_hand(why: str, verb: str, seen: State | None) -> str:
-    return f"{why}; by hand: {seen.manual_rollback}" if verb == "rollback" and seen is not None else why
+        try:
+            return await give()
+        except EngineGone:
+            if self.revive is None or order.verb != "rollback":
+                raise
+        order.why = "no engine answers: starting one"
+        await self.revive()
+        return await give()

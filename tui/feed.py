@@ -94,6 +94,8 @@ async def follow(
                     pulse.beat(heard)
                     beaten()
                     continue
+                if heard.seq <= last:
+                    continue  # folded already
                 last = heard.seq
                 take(heard.event)
                 if last % A_BREATH == 0:

@@ -55,17 +55,22 @@ def arrange(width: int, height: int, demand: Demand) -> Rows:
     return _narrow(height, demand)
 
 
+def _coming(height: int) -> int:
+    return 2 if height < 30 else 3
+
+
 def _narrow(height: int, demand: Demand) -> Rows:
     """All beneath each other. The list that has the keys gets what the others can spare."""
-    coming = 2 if height < 30 else 3
-    room = height - ALWAYS - coming - demand.banner - demand.panel
-    log = 3 if room >= 12 else 2
+    coming = _coming(height)
+    room = max(0, height - ALWAYS - coming - demand.banner - demand.panel)
+    log = 3 if room >= 12 else min(2, room // 4)
     room -= log
     whole = HEAD + demand.metrics + reason_rows(height)
     if demand.checklist_focused:
-        metrics = min(whole, max(4, room - demand.items - 1, room // 3))
+        metrics = min(whole, max(room - demand.items - 1, room // 3))
     else:
         metrics = min(whole, room - (1 if demand.panel or demand.banner else 2))
+    metrics = max(0, metrics)
     checklist = min(room - metrics, demand.items + 5)
     return Rows(
         wide=False, side=0, banner=demand.banner, panel=demand.panel, metrics=metrics, tall=False, chart=0,
@@ -74,9 +79,9 @@ def _narrow(height: int, demand: Demand) -> Rows:
 
 
 def _wide(width: int, height: int, demand: Demand) -> Rows:
-    coming = 3
-    room = height - ALWAYS - coming - demand.banner - demand.panel
-    log = max(5, min(10, room // 4))
+    coming = _coming(height)
+    room = max(0, height - ALWAYS - coming - demand.banner - demand.panel)
+    log = min(10, room // 4)
     room -= log
     reason = reason_rows(height)
     tall = room >= HEAD + 2 * demand.metrics + reason

@@ -18,7 +18,8 @@ class Ordering(Watch):
     """What a person can order of a release."""
 
     def _order(self, verb: str, name: str, *, reason: str = "", item: str = "", override: bool = False) -> None:
-        order = self.desk.take(verb, name, item)
+        by_hand = self.painted.manual_rollback if self.painted is not None and verb == "rollback" else ""
+        order = self.desk.take(verb, name, item, by_hand)
         sending = self.desk.send(order, self.painted, reason=reason, override=override)
         self.run_worker(self._see_through(sending), name=verb, exit_on_error=False)
         self.paint()
@@ -108,6 +109,14 @@ class Ordering(Watch):
             self.screen.dismiss("yes")
         else:
             self.action_rollback()
+
+    def action_copy_command(self) -> None:
+        """By OSC 52, which most terminals take, over SSH too."""
+        if self.painted is None or not self.painted.manual_rollback:
+            self.say("copy: no manual rollback command is known")
+            return
+        self.copy_to_clipboard(self.painted.manual_rollback)
+        self.say("the manual rollback command is sent to the clipboard", "")
 
     # --- the checklist
 

@@ -34,7 +34,7 @@ EFFECTS: dict[str, tuple[type[Event], ...]] = {
 
 @dataclass(slots=True)
 class GivenOrder:
-    """One order: `name` as people read it, `why` of a refusal or a loss."""
+    """One order: `name` as people read it, `why` of a refusal or a loss, `by_hand` a command that does it."""
 
     verb: str
     name: str
@@ -42,9 +42,11 @@ class GivenOrder:
     item: str = ""
     progress: Progress = Progress.ASKED
     why: str = ""
+    by_hand: str = ""
 
     def answered(self, *, accepted: bool, why: str) -> None:
         """The engine's answer. Its events may have come first: then nothing is taken back."""
+        self.why = ""
         if not accepted:
             self.progress, self.why = Progress.REFUSED, why
         elif self.progress is Progress.ASKED:
@@ -65,6 +67,8 @@ class GivenOrder:
     def words(self, at: float) -> tuple[str, str]:
         """A sentence for the message line, and its role."""
         waited = at - self.asked_at
+        if self.progress is Progress.ASKED and self.why:
+            return f"{self.name}: {self.why}", "warn"
         if self.progress is Progress.ASKED:
             since = f" {waited:.0f} s ago, no answer yet" if waited >= 1 else ""
             return f"{self.name}: asked{since}", "warn" if since else ""
@@ -74,4 +78,5 @@ class GivenOrder:
             return f"{self.name}: in effect", "good"
         if self.progress is Progress.REFUSED:
             return f"{self.name} refused: {self.why}", "warn"
-        return f"{self.name}: no answer ({self.why}); it may or may not count", "bad"
+        by_hand = f"; by hand: {self.by_hand}" if self.by_hand else ", it may or may not count"
+        return f"{self.name}: no answer{by_hand} ({self.why})", "bad"

@@ -22,7 +22,7 @@ from widgets.plain import wrap
 from widgets.stage_bar import StageBar
 from widgets.status import StatusRows
 
-BANNER_ROWS = 3
+BANNER_ROWS = 6  # a manual command must be seen whole
 
 
 class Main(Screen[None]):

@@ -43,6 +43,11 @@ class Scene:
     demo: bool = False
 
     @property
+    def silent(self) -> bool:
+        """The engine was heard and is not any more: what is shown may be old."""
+        return self.link in (Link.STALE, Link.GONE)
+
+    @property
     def item(self) -> str:
         """The id of the chosen checklist item."""
         items = list(self.story.state.items) if self.story.state is not None else []
@@ -127,6 +132,8 @@ def status(state: State, scene: Scene) -> Status:
     sign, word, tone = phase_words(state, scene.at, scene.glyphs)
     link, link_tone = _link_words(scene)
     stage = f"stage {state.stage + 1} of {len(state.rules.stages)}" if state.phase is Phase.STAGE else ""
+    if scene.silent and scene.heard_at is not None:
+        stage, tone = f"as of {clock(scene.heard_at)}", "dim"
     canary = brief(state.canary or state.canary_wanted or "canary not there yet", 20)
     versions = f"{brief(state.stable, 20)} {scene.glyphs.arrow} {canary}" if state.stable else canary
     return Status(
@@ -254,7 +261,7 @@ def _item(item: ItemState) -> ItemRow:
 def coming(state: State, scene: Scene) -> Coming:
     """What is waited for, until when, what then, and which keys act."""
     acts = _acting(state, scene)
-    if scene.link not in (Link.CONNECTED, Link.CONNECTING):
+    if scene.silent:
         heard = f", last heard at {clock(scene.heard_at)}" if scene.heard_at is not None else ""
         return Coming(f"a word from the engine{heard}", "", "what stands here may be old", acts)
     seen = outlook(state, scene.at)
@@ -265,6 +272,10 @@ def coming(state: State, scene: Scene) -> Coming:
     then = seen.then.removeprefix("then ")
     if _counts_down(state) and not state.rules.auto_advance and not state.holds and not state.paused_by:
         then = f"{then}, once you advance"
+    still = len(state.open_items("post"))
+    if state.phase in FINAL and still:
+        then = f"{then}; {still} of the items for afterwards are open"
+        acts = (*acts, ("c", "list"))
     return Coming(seen.waits_for, left, then, acts)
 
 

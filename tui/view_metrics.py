@@ -104,11 +104,10 @@ def _limit(metric: Metric) -> str:
 
 
 def _verdict(metric: Metric, state: State, glyphs: Glyphs) -> tuple[str, str, str]:
+    if not metric.judged:
+        return glyphs.nothing, "only shown", "dim"
     verdict = state.verdicts.get(metric.name)
-    if verdict is None:
-        return glyphs.nothing, "not judged", "dim"
-    sign, word, tone = outcome_words(verdict.outcome, glyphs)
-    return (sign, word, tone) if metric.judged else (sign, f"({word})", "dim")
+    return (glyphs.nothing, "not judged", "dim") if verdict is None else outcome_words(verdict.outcome, glyphs)
 
 
 def outcome_words(outcome: Outcome, glyphs: Glyphs) -> tuple[str, str, str]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from engine import events as ev
 from engine.events import CheckOutcome, Event
+from engine.judge.metric import Outcome
 from engine.state import State
 
 Tone = Literal["", "dim", "good", "warn", "bad"]
@@ -105,6 +106,8 @@ def noteworthy(event: Event) -> bool:
     """Does a line of a short log say it?"""
     if isinstance(event, ev.ShiftAnswered):
         return not event.ok
+    if isinstance(event, ev.VerdictChanged):  # every stage begins with too few data and ends with a pass
+        return event.was == "pass" or event.verdict.outcome in (Outcome.FAIL, Outcome.ERROR)
     return not isinstance(event, _QUIET)
 
 

@@ -32,7 +32,7 @@ def _usable(value: float | None) -> float | None:
 
 
 def _level(share: float, glyphs: Glyphs) -> str:
-    return glyphs.levels[min(len(glyphs.levels) - 1, int(share * len(glyphs.levels)))]
+    return glyphs.levels[min(len(glyphs.levels) - 1, int(min(share, 1.0) * len(glyphs.levels)))]
 
 
 def _mark(baseline: float | None, glyphs: Glyphs) -> Span:

@@ -41,21 +41,14 @@ class SandboxRouter:
     async def observe(self) -> Observation:
         """What the gateway shows now. Raises RouterError."""
         route = await self._ask("GET")
+        owner = route.get("owner", "")
+        if owner not in ("", OWNER):
+            raise RouterError(f"the route belongs to {owner}: give it back before laneshift moves it")
         stable, canary = self._backend(route, self._stable), self._backend(route, self._canary)
-        mark = route.get("mark", {})
-        if route.get("owner", "") not in ("", OWNER):
-            raise RouterError(f"the route belongs to {route['owner']}: give it back before laneshift moves it")
-        return Observation(
-            weight=float(canary["weight"]),
-            canary=canary["version"],
-            stable=stable["version"],
-            canary_ready=canary["ready"],
-            stable_ready=stable["ready"],
-            generation=str(route["generation"]),
-            mark=mark.get("number", ""),
-            by=mark.get("by", ""),
-            marked_release=mark.get("release", ""),
-        )
+        try:
+            return _observation(route, stable, canary)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise RouterError(f"{self._url} shows no route: {type(error).__name__}: {error}") from None
 
     async def shift(self, write: Write) -> str:
         """Write the weight. Raises RouterConflict when the generation has moved on, RouterError for anything else."""
@@ -70,7 +63,8 @@ class SandboxRouter:
         route = await self._ask("GET")
         public = self._url.removesuffix("/admin/route")
         sides = {"canary": self._canary, "stable": self._stable}
-        return {side: str(self._backend(route, name)["url"]) for side, name in sides.items()} | {"public": public}
+        urls = {side: self._backend(route, name).get("url") for side, name in sides.items()}
+        return {side: str(url) for side, url in urls.items() if url} | {"public": public}
 
     def manual_rollback(self, release: str) -> str:
         """One curl command that puts everything on stable."""
@@ -93,24 +87,44 @@ class SandboxRouter:
         return {"weights": {self._stable: 100 - weight, self._canary: weight}, "mark": dict(mark)}
 
     def _backend(self, route: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-        try:
-            backend: Mapping[str, Any] = route["backends"][name]
-        except (KeyError, TypeError):
-            known = ", ".join(route.get("backends", {})) or "none"
-            raise RouterError(f"the route has no backend {name}; it has {known}") from None
+        backend = route["backends"].get(name)
+        if not isinstance(backend, dict):
+            known = ", ".join(route["backends"]) or "none"
+            raise RouterError(f"the route has no backend {name}; it has {known}")
         return backend
 
     async def _ask(self, method: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         try:
             async with asyncio.timeout(TIME_LIMIT_S):
                 answer = await self._http.request(method, self._url, json=body)
-            route: dict[str, Any] = answer.json()
+            route = answer.json()
         except (TimeoutError, httpx.TimeoutException):
             raise RouterError(f"{self._url} did not answer within {TIME_LIMIT_S:g} s") from None
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise RouterError(f"{self._url}: {str(error) or type(error).__name__}") from None
+        if not isinstance(route, dict):
+            raise RouterError(f"{self._url} answered {answer.status_code}: {str(route)[:200]}")
         if answer.status_code == httpx.codes.CONFLICT:
             raise RouterConflict(str(route.get("error", "the route has changed")))
-        if answer.is_error or "backends" not in route:
+        if not answer.is_success or not isinstance(route.get("backends"), dict) or "generation" not in route:
             raise RouterError(f"{self._url} answered {answer.status_code}: {str(route)[:200]}")
         return route
+
+
+def _observation(route: Mapping[str, Any], stable: Mapping[str, Any], canary: Mapping[str, Any]) -> Observation:
+    """Raises what nonsense raises."""
+    mark = route.get("mark", {})
+    weight = float(canary["weight"])
+    if weight + float(stable["weight"]) != 100:
+        raise ValueError(f"stable has {stable['weight']}% and the canary {weight:g}%, which are not all of the traffic")
+    return Observation(
+        weight=weight,
+        canary=str(canary["version"]),
+        stable=str(stable["version"]),
+        canary_ready=int(canary["ready"]),
+        stable_ready=int(stable["ready"]),
+        generation=str(route["generation"]),
+        mark=str(mark.get("number", "")),
+        by=str(mark.get("by", "")),
+        marked_release=str(mark.get("release", "")),
+    )

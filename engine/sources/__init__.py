@@ -13,5 +13,8 @@ class Source(Protocol):
     async def read(self, queries: tuple[Query, ...], *, canary: str, stable: str) -> Reading:
         """All series of `queries` now, for these two versions (empty while unknown)."""
 
+    async def past(self, queries: tuple[Query, ...], *, stable: str, seconds: float, step: float) -> list[Reading]:
+        """Stable's series at each `step` of the last `seconds`, oldest first; [] when the source keeps no history."""
+
     async def close(self) -> None:
         """Let go of connections."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from engine.plan_fields import Duration, Url
+from engine.literal_secrets import REFERENCE
+from engine.plan_fields import Duration, HeaderName, Line, Url
 from engine.plan_part import PlanPart, fault, raise_faults
 from engine.units import show_duration
 
 SHORTEST_INTERVAL_S = 1.0
 LONGEST_INTERVAL_S = 60.0
 LONGEST_DEFAULT_TIMEOUT_S = 2.0
+LONGEST_DEFAULT_QUERY_S = 5.0
 
 
 def _default_timeout(source: dict[str, Any]) -> float:
@@ -20,15 +24,16 @@ def _default_timeout(source: dict[str, Any]) -> float:
     return min(LONGEST_DEFAULT_TIMEOUT_S, interval / 2)
 
 
-class ScrapeConfig(PlanPart):
-    """Endpoints that serve their counters as Prometheus or OpenMetrics text."""
+def _default_query_timeout(source: dict[str, Any]) -> float:
+    interval: float = source["interval"]
+    return min(LONGEST_DEFAULT_QUERY_S, interval / 2)
 
-    urls: tuple[Url, ...] = Field(min_length=1, max_length=200, description="Endpoints that serve metrics as text.")
-    interval: Duration = Field(default=5.0, description="Time between two scrapes, 1s to 60s.")
-    timeout: Duration = Field(
-        default_factory=_default_timeout,
-        description="How long one answer may take, less than the interval; 2s by default, half the interval below 4s.",
-    )
+
+class Paced(PlanPart):
+    """A source that is read again and again; each kind has its own usual times."""
+
+    interval: Duration
+    timeout: Duration
 
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
@@ -40,6 +45,17 @@ class ScrapeConfig(PlanPart):
             raise_faults([fault(("timeout",), show_duration(self.timeout), allowed)])
         return self
 
+
+class ScrapeConfig(Paced):
+    """Endpoints that serve their counters as Prometheus or OpenMetrics text."""
+
+    urls: tuple[Url, ...] = Field(min_length=1, max_length=200, description="Endpoints that serve metrics as text.")
+    interval: Duration = Field(default=5.0, description="Time between two scrapes, 1s to 60s.")
+    timeout: Duration = Field(
+        default_factory=_default_timeout,
+        description="How long one answer may take, less than the interval; 2s by default, half the interval below 4s.",
+    )
+
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         seen = self.urls
@@ -48,4 +64,68 @@ class ScrapeConfig(PlanPart):
             for index, url in enumerate(seen)
             if url in seen[:index]
         )
+        return self
+
+
+class BasicAuth(PlanPart):
+    """A user and a password that every request carries."""
+
+    user: Line = Field(description="The user's name.")
+    password: Line = Field(description="A reference such as ${env:PROMETHEUS_PASSWORD}.")
+
+
+class Tls(PlanPart):
+    """PEM files on the engine's machine, for a server with a certificate of your own or one that asks for yours."""
+
+    ca: Line | None = Field(default=None, description="The authority that signed the server's certificate.")
+    cert: Line | None = Field(default=None, description="The engine's own certificate, for a server that asks for it.")
+    key: Line | None = Field(default=None, description="The file with that certificate's key, unless it is in `cert`.")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.key and not self.cert:
+            raise_faults([fault(("cert",), None, "the file with the certificate that the key belongs to")])
+        raise_faults(
+            fault((name,), path, "an absolute path on the engine's machine")
+            for name in ("ca", "cert", "key")
+            if (path := getattr(self, name)) and not PurePath(path).is_absolute() and not REFERENCE.search(path)
+        )
+        return self
+
+
+class PrometheusConfig(Paced):
+    """A server with Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
+
+    url: Url = Field(description="The server's address, with its path if it has one, such as http://mimir/prometheus.")
+    headers: dict[HeaderName, Line] = Field(
+        default_factory=dict, max_length=20, description="Sent with every request, such as X-Scope-OrgID for Mimir."
+    )
+    bearer_token: Line | None = Field(default=None, description="A reference such as ${env:PROMETHEUS_TOKEN}.")
+    basic: BasicAuth | None = Field(default=None, description="A user and a password, in place of a token.")
+    tls: Tls | None = Field(default=None, description="Certificates of your own.")
+    interval: Duration = Field(
+        default=15.0, description="Time between two looks, 1s to 60s: the server's own scrape interval or longer."
+    )
+    timeout: Duration = Field(
+        default_factory=_default_query_timeout,
+        description="How long one look may take, less than the interval; 5s by default, half the interval below 10s.",
+    )
+
+    @model_validator(mode="after")
+    def _plain_address(self) -> Self:
+        if not REFERENCE.search(self.url) and urlsplit(self.url).query:
+            raise_faults([fault(("url",), self.url, "the server's address without a query")])
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        ways = [
+            *(["bearer_token"] if self.bearer_token else []),
+            *(["basic"] if self.basic else []),
+            *(name for name in self.headers if name.lower() == "authorization"),
+        ]
+        if len(ways) > 1:
+            allowed = "one of bearer_token, basic and an Authorization header"
+            loc = ("headers", ways[-1]) if ways[-1] in self.headers else (ways[-1],)
+            raise_faults([fault(loc, None, allowed, found=f"{ways[-1]} beside {ways[0]}")])
         return self

@@ -49,6 +49,17 @@ class ScrapeSource:
                     _collect(values, query, side, versions[side], str(number), page)
         return Reading(at, values, "; ".join(lost.values()) if len(lost) == len(pages) else "", lost=lost)
 
+    async def past(
+        self,
+        queries: tuple[Query, ...],  # noqa: ARG002  the contract of every source
+        *,
+        stable: str,  # noqa: ARG002  the same
+        seconds: float,  # noqa: ARG002  the same
+        step: float,  # noqa: ARG002  the same
+    ) -> list[Reading]:
+        """Nothing: a page of metrics knows only what is now."""
+        return []
+
     async def close(self) -> None:
         """Let go of connections."""
         self._parser.shutdown(wait=False, cancel_futures=True)

@@ -51,9 +51,11 @@ def look(release: str = "shop-1", **said: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeEngine:
-    """`releases` is what it holds; `refuses` is why it takes no order; `answers` overrules single requests.
+    """`releases` is what it holds; `refuses` is why it takes no order; `answers` overrules single requests, with the
+    status 0 for none at all.
 
-    `order` is called with the release and the order that it took: there a test lets things happen.
+    `order` is called with the release and the order that it took: there a test lets things happen. Where it raises
+    ConnectionError the order was taken and its answer is lost.
     """
 
     releases: list[dict[str, Any]] = field(default_factory=list)
@@ -80,7 +82,10 @@ class FakeEngine:
         self.orders.append(body)
         if self.refuses:
             return 409, {"error": self.refuses}
-        self.order(found, body)
+        try:
+            self.order(found, body)
+        except ConnectionError:
+            return 0, None
         return 200, {"accepted": body["verb"]}
 
 
@@ -95,6 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         status, body = self.server.engine.answer(self.command, self.path, json.loads(raw) if raw else None)
+        if not status:
+            return
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))

@@ -73,14 +73,15 @@ def test_without_an_engine_questions_and_orders_end_with_3_and_say_what_to_do(la
         assert "laneshift serve" in ended.err
 
 
-def test_what_answers_and_is_no_engine_is_said(engine, laneshift):
-    engine.answers["GET", "/v1/releases"] = (200, None)
-    engine.answers["GET", "/v1/engine"] = (500, "x")
+def test_an_engine_that_fails_or_falls_silent_is_said(engine, laneshift):
     engine.releases = [look()]
     engine.answers["GET", "/v1/releases/shop-1"] = (500, {"error": "the engine failed"})
-    engine.answers.pop(("GET", "/v1/releases"))
     ended = laneshift("status", "shop-1")
     assert (ended.code, ended.err) == (4, "laneshift: the engine failed\n")
+    engine.answers["GET", "/v1/releases/shop-1"] = (0, None)
+    ended = laneshift("status", "shop-1")
+    assert ended.code == 3
+    assert "ended in mid-answer" in ended.err
 
 
 @pytest.mark.real

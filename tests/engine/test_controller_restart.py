@@ -180,7 +180,7 @@ def test_a_shift_that_a_damaged_journal_lost_is_written_when_told() -> None:
         await release.ends(Phase.PROMOTED)
         assert release.shop.writes == [5, 25, 100]
 
-    entered = [moment for moment in healthy() if any(r.data.get("stage") == 1 for r in moment.news)][0]
+    entered = next(moment for moment in healthy() if any(r.data.get("stage") == 1 for r in moment.news))
     [seq] = [record.seq for record in entered.news if record.type == "StageEntered"]
     goes_on([entered.cut(seq)], then)
 

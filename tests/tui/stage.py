@@ -52,11 +52,16 @@ class Stage:
             await self.settle()
 
     async def settle(self) -> None:
-        """Everything under way is heard and painted."""
-        for _ in range(3):
+        """Everything under way is heard, painted, and laid out: the screen stands still."""
+        still = 0
+        before = ""
+        while still < 2:
             await self.pilot.pause(0)
             self.app.paint()
-        await self.pilot.pause(0)
+            await self.pilot.pause(0)
+            shown = self.screen()
+            still = still + 1 if shown == before else 0
+            before = shown
 
     async def replay(self, done: int) -> None:
         """The engine says what the rehearsal did since its event number `done`."""

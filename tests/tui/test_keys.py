@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,30 @@ async def test_a_rollback_that_nobody_answers_shows_the_command() -> None:
         stage.engine.gone = "no engine answers"
         await stage.press("R", "y")
         assert f"by hand: {MANUAL}" in stage.row("roll back: no answer")
+
+
+async def test_a_rollback_without_an_engine_starts_one() -> None:
+    async with staged(rehearsal.baking(), size=(200, 50)) as stage:
+        stage.engine.gone = "no engine answers"
+        started = asyncio.Event()
+
+        async def revive() -> None:
+            await started.wait()
+            stage.engine.gone = ""
+
+        stage.app.desk.revive = revive
+        await stage.press("R", "y")
+        assert "roll back: no engine answers: starting one" in stage.screen()
+        started.set()
+        await stage.settle()
+        assert "roll back: accepted, not yet in effect" in stage.screen()
+        assert [verb for verb, _ in stage.engine.orders] == ["rollback", "rollback"]
+
+
+async def test_the_manual_command_can_be_copied() -> None:
+    async with staged(rehearsal.baking()) as stage:
+        await stage.press("Y")
+        assert stage.app.clipboard == MANUAL
 
 
 async def test_rolling_back_twice_ends_as_in_effect() -> None:
