@@ -87,6 +87,9 @@ class SteadySource:
         counts = {TOTAL: self._requests, PART: 0.0}
         return Reading(time.time(), {("errors", "stable", role): {"one": count} for role, count in counts.items()})
 
+    async def past(self, _queries: Any, **_how_much: Any) -> list[Reading]:
+        return []
+
     async def close(self) -> None: ...
 
 

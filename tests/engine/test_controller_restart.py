@@ -21,9 +21,18 @@ from tests.support.fake_shop import Shop
 from tests.support.virtual_time import LoopTime, run
 
 HEALTHY = (
-    *("Created", "EngineTook", "WeightObserved", "CanarySeen", "ChecksStarted", "CheckFinished", "ItemTicked"),
-    *("Ticked", "VerdictChanged", "StageEntered", "ShiftIntended", "ShiftAnswered", "ShiftConfirmed", "StepEntered"),
-    *("FinishStarted", "Promoted"),
+    *("Created", "EngineTook", "WeightObserved", "CanarySeen", "PastRead", "ChecksStarted", "CheckFinished"),
+    *(
+        "ItemTicked",
+        "Ticked",
+        "VerdictChanged",
+        "StageEntered",
+        "ShiftIntended",
+        "ShiftAnswered",
+        "ShiftConfirmed",
+        "StepEntered",
+    ),
+    *("StepEntered", "FinishStarted", "Promoted"),
 )
 FAILING = ("RollbackStarted", "ShiftIntended", "ShiftAnswered", "WeightObserved", "RollbackSeen", "RolledBack")
 
