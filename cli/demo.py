@@ -43,8 +43,9 @@ def demo(headless: bool, fault: str, max_wait: float | None, as_json: bool) -> N
 
 def _in_cockpit(client: EngineClient, fault: str) -> None:
     from cli.demo_world import running_demo
-    from cli.watch import open_cockpit
+    from cli.watch import open_cockpit, require_terminal
 
+    require_terminal("use laneshift demo --headless")
     world = running_demo(client) or _begun(client)
     if fault:
         world.sandbox.set_fault(fault, True)

@@ -32,6 +32,10 @@ def start(plan: Path, canary: str, key: str, watching: bool, wait: bool, timeout
         raise click.UsageError("--watch opens the cockpit: it goes with neither --wait nor --json")
     if timeout is not None and not wait:
         raise click.UsageError("--timeout says how long to --wait")
+    if watching:
+        from cli.watch import open_cockpit, require_terminal
+
+        require_terminal("start it without --watch")
     text = _text(plan)
     client = EngineClient()
     ensure_engine(client)
@@ -39,8 +43,6 @@ def start(plan: Path, canary: str, key: str, watching: bool, wait: bool, timeout
     if not (wait and as_json):
         show(as_json, {"release": release}, release)
     if watching:
-        from cli.watch import open_cockpit
-
         open_cockpit(client, release)
     elif wait:
         _wait(client, release, timeout, as_json)

