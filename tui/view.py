@@ -274,7 +274,7 @@ def coming(state: State, scene: Scene) -> Coming:
         then = f"{then}, once you advance"
     still = len(state.open_items("post"))
     if state.phase in FINAL and still:
-        then = f"{then}; {still} of the items for afterwards are open"
+        then = f"{then}; after list: {still} open"
         acts = (*acts, ("c", "list"))
     return Coming(seen.waits_for, left, then, acts)
 

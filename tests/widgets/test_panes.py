@@ -158,6 +158,13 @@ def test_a_chart_has_its_size_its_gaps_and_its_threshold() -> None:
     assert any(role == "canary" for row in rows for _, role in row)
 
 
+def test_the_threshold_is_drawn_where_it_is_and_not_where_the_data_end() -> None:
+    beyond = replace(CHART, canary=(0.1, 4.0, 0.3), line=1.0, baseline=None)
+    rows = plot(beyond, 60, 14, ascii_only=False)
+    (drawn,) = [number for number, row in enumerate(rows) if any(role == "bad" for _, role in row)]
+    assert 7 <= drawn <= 10  # of 11 rows from 4.4 down to 0
+
+
 def test_a_chart_of_nothing_and_in_ascii_is_drawn_too() -> None:
     empty = ChartData("nothing", (), (), (), None, None)
     assert len(plot(empty, 60, 12, ascii_only=False)) == 12
