@@ -13,6 +13,7 @@ from cli.ending import ReaderGone
 COMMANDS = {
     "demo": ("cli.demo", "the sandbox shop, an engine and the cockpit, nothing else needed"),
     "lint": ("cli.lint", "is the plan valid, and is it wise?"),
+    "explain": ("cli.explain", "the judge's reasons, with every number behind them"),
     "schema": ("cli.schema", "the JSON Schema of plans"),
     "start": ("cli.start", "start a release, print its id"),
     "watch": ("cli.watch", "the cockpit of a release"),
