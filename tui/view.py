@@ -13,7 +13,7 @@ from tui.feed import Link
 from tui.story import Story
 from tui.times import clock, span
 from tui.view_end import panel
-from tui.view_metrics import chart_of, metric_rows
+from tui.view_metrics import chart_of, metric_table
 from tui.view_stages import since_tick, stages
 from widgets.chart import ChartData
 from widgets.checklist import ChecklistRows, ItemRow, Mark
@@ -77,14 +77,13 @@ def look(scene: Scene) -> View | None:
     state = scene.story.state
     if state is None:
         return None
-    rows = metric_rows(scene.story, state, scene.glyphs)
-    chosen = min(scene.chosen_metric, max(0, len(rows) - 1))
+    metrics = metric_table(scene.story, state, scene.glyphs, scene.chosen_metric)
     return View(
         status=status(state, scene),
         stages=stages(state, scene.at),
         lanes=lanes(state),
-        metrics=MetricTable(rows, chosen),
-        chart=chart_of(scene.story, state, chosen, scene.at),
+        metrics=metrics,
+        chart=chart_of(scene.story, state, metrics.chosen, scene.at),
         checklist=checklist(state, scene.chosen_item),
         coming=coming(state, scene),
         log=tuple(LogLine(clock(entry.at), entry.text, entry.tone) for entry in list(scene.story.log)[-60:]),

@@ -82,6 +82,14 @@ def test_the_chosen_metric_is_in_sight_with_its_reason() -> None:
     assert text[0].startswith("  METRIC (+24)")
 
 
+@pytest.mark.parametrize(("height", "expected"), [(3, 0), (4, 1), (6, 3), (20, 3)])
+def test_the_numbers_behind_the_reason_take_what_room_is_left(height: int, expected: int) -> None:
+    row = replace(ROW, reason="the reason", why=("one", "two", "a third that is longer " * 9))
+    text = shown(MetricsTable().draw_value(MetricTable((row,)), 80, height))
+    assert text[2].strip() == "the reason"
+    assert [one.strip()[:5] for one in text[3:]] == ["one", "two", "a thi"][:expected]
+
+
 def test_an_alert_stands_in_the_verdicts_place_until_it_fails() -> None:
     rings = replace(ROW, alert=True, tone="")
     assert "! ALERT" in shown(MetricsTable().draw_value(MetricTable((rings,)), 80, 8))[1]
