@@ -25,6 +25,9 @@ from engine.state import FINAL, Phase, State, fold
 
 log = logging.getLogger(__name__)
 
+NEVER_HELD_BACK = ("rollback", "pause")  # orders that make nothing worse
+BEHIND_S = 2.0  # a journal whose oldest record waits longer than this takes no orders
+
 AGAIN_S = 1.0  # between a failure of a release's watch and the next attempt
 
 
@@ -153,8 +156,15 @@ class Host:
     # --- orders
 
     async def order(self, release: str, order: Order) -> list[ev.Event]:
-        """Hand an order to its release; returns what followed. Raises UnknownReleaseError."""
-        return await self._of(release).controller.order(order)
+        """Hand an order to its release; returns what followed. Raises UnknownReleaseError, and RefusedError while the
+        journal takes nothing: an order that can't be recorded would take effect whenever it can."""
+        controller = self._of(release).controller
+        behind = controller.behind_s
+        if order.verb not in NEVER_HELD_BACK and behind > BEHIND_S:
+            raise RefusedError(
+                f"the journal has taken nothing for {behind:.0f} s: only a roll back or a pause goes now"
+            )
+        return await controller.order(order)
 
     async def start(self, order: StartOrder) -> str:
         """Start a release and return its id; a start repeated with the same key returns the first one's.

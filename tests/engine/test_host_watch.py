@@ -11,7 +11,8 @@ import pytest
 
 from engine.controller import Controller
 from engine.events import Event
-from engine.host import Host, WallTime, _Held
+from engine.host import Host, RefusedError, WallTime, _Held
+from engine.release import Order
 from engine.state import State, created
 from tests.engine.moody_journal import until
 from tests.support.engine_bench import creation, rules
@@ -29,6 +30,7 @@ class Failing:
         self.state: State = created(creation(rules(), 1.0))
         self.failures = failures
         self.runs = 0
+        self.behind_s = 0.0
 
     async def run(self, _epoch: int) -> None:
         self.runs += 1
@@ -74,3 +76,17 @@ async def test_a_watch_that_ends_well_says_nothing(host: Host) -> None:
     held, controller = watched(host, failures=0)
     await until(lambda: held.running is not None and held.running.done())
     assert (controller.runs, host.notices) == (1, [])
+
+
+@pytest.mark.parametrize(("verb", "taken"), [("rollback", True), ("pause", True), ("advance", False), ("retry", False)])
+async def test_with_a_journal_that_takes_nothing_only_what_makes_nothing_worse_is_taken(
+    host: Host, verb: str, taken: bool
+) -> None:
+    _, controller = watched(host, failures=0)
+    controller.behind_s = 60.0
+    order = Order(at=1.0, id="one", verb=verb, who="ana")
+    if taken:
+        assert await host.order("shop-1", order) == []
+    else:
+        with pytest.raises(RefusedError, match="taken nothing for 60 s"):
+            await host.order("shop-1", order)
