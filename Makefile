@@ -19,11 +19,11 @@ $(READY): pyproject.toml requirements.lock
 demo: $(READY)   ## a release on the embedded sandbox, live in the cockpit
 	@$(BIN)/laneshift demo
 
-test: $(READY)   ## every test, the ones in real time included
-	@$(BIN)/pytest
+test: unit       ## every test: the fast ones, then those that start real programs and run in real time
+	@$(BIN)/pytest -m real
 
-unit: $(READY)   ## the fast tests only
-	@$(BIN)/pytest -m "not real"
+unit: $(READY)   ## the fast tests only, on all cores
+	@$(BIN)/pytest -n auto -m "not real"
 
 lint: $(READY)   ## ruff, strict types, import contracts
 	@$(BIN)/ruff check .
