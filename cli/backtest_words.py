@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from statistics import median
-from textwrap import wrap
 from typing import Any
 
+from cli.wrapped import WIDTH, wrapped
 from engine.judge import words
 from engine.plan import Plan
 from engine.recorded import Recorded
 from engine.replays import Injected, Replays, Results, at_most, quantile
 from engine.units import show_duration
 
-WIDTH = 80
 LATE = 0.95  # the slow end of what is told
 ENOUGH = 2.0  # scrapes after its end within which a stage that is proven counts as in time
 
@@ -87,7 +86,7 @@ def as_text(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"  a replay first learns from {_time(data['past_s'])}"
     yield f"  it took {data['took_s']:.0f} s"
     for remark in data["remarks"]:
-        yield from wrap(remark, WIDTH, initial_indent="  ", subsequent_indent="    ")
+        yield from wrapped(remark)
     yield from ("", "Healthy releases")
     yield from _healthy(data["healthy"])
     yield from ("", "Is the first stage long enough?", *_enough(data["first_stage"], data["healthy"]["releases"]))

@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
+from cli.lint_traffic import proof_data, proof_text, traffic_of
 from engine.advice import Advice, advise
 from engine.plan import Plan, read_plan
 from engine.plan_metrics import MetricForm
 from engine.problem import PlanError, printable
+from engine.traffic import advise_on, outlooks
 from engine.units import show_duration, show_threshold
 
 INVALID = 2
@@ -23,10 +25,15 @@ ON_FAIL = {"rollback": "roll back", "hold": "hold and say so", "ask": "ask, roll
 
 @click.command(name="lint")
 @click.argument("plan", type=click.Path(path_type=Path))
+@click.option(
+    "--rps",
+    type=click.FloatRange(min=0, min_open=True),
+    help="The service's requests per second.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of text.")
 @click.pass_context
-def lint(context: click.Context, plan: Path, as_json: bool) -> None:
-    """Is PLAN valid, what would happen stage by stage, and what is unwise?
+def lint(context: click.Context, plan: Path, rps: float | None, as_json: bool) -> None:
+    """Is PLAN valid, what would happen stage by stage, what can its traffic prove, and what is unwise?
 
     Ends with 0 for a valid plan, whatever the advice, and with 2 for an invalid one.
     """
@@ -38,11 +45,14 @@ def lint(context: click.Context, plan: Path, as_json: bool) -> None:
         else:
             click.echo(str(error), err=True)
         context.exit(INVALID)
-    advice = advise(valid)
+    traffic = traffic_of(valid, rps)
+    found = outlooks(valid, traffic) if traffic else ()
+    advice = (*advise(valid), *advise_on(found))
     if as_json:
-        click.echo(json.dumps(as_data(str(plan), valid, advice)))
+        click.echo(json.dumps(as_data(str(plan), valid, advice) | {"traffic": proof_data(traffic, found)}))
     else:
-        click.echo("\n".join(as_text(printable(str(plan), 200), valid, advice)))
+        proof = tuple(proof_text(valid, traffic, found))
+        click.echo("\n".join(as_text(printable(str(plan), 200), valid, advice, proof)))
 
 
 def as_data(file: str, plan: Plan, advice: tuple[Advice, ...]) -> dict[str, Any]:
@@ -69,8 +79,8 @@ def _metric_data(plan: Plan, name: str, metric: MetricForm) -> dict[str, Any]:
     return {"kind": metric.kind, "lines": _lines(metric), "weight": metric.weight, "on_fail": plan.on_fail_of(name)}
 
 
-def as_text(file: str, plan: Plan, advice: tuple[Advice, ...]) -> Iterator[str]:
-    """What lint says, line by line."""
+def as_text(file: str, plan: Plan, advice: tuple[Advice, ...], proof: tuple[str, ...]) -> Iterator[str]:
+    """What lint says, line by line; `proof` is what it says of the traffic."""
     version = f" {plan.version.canary}" if plan.version else ", its version named at the start"
     yield f"{file} is valid: {plan.service}{version}; digest {plan.digest[:12]}"
     yield from ("", "What would happen")
@@ -79,6 +89,7 @@ def as_text(file: str, plan: Plan, advice: tuple[Advice, ...]) -> Iterator[str]:
     yield from _watched(plan)
     yield from ("", "What rolls back")
     yield from _rolls_back(plan)
+    yield from ("", "What its traffic can prove", *proof)
     yield from ("", "What is unwise")
     yield from (f"  {each.key}: {each.text}" for each in advice)
     if not advice:

@@ -69,8 +69,17 @@ def journal_path(home: Path) -> Path:
     return home / "journal.db"
 
 
-def from_journal(path: Path, service: str, metrics: Sequence[Metric], *, since: float, whole: bool = False) -> Recorded:
-    """Stable's side of the ticks of `service`'s releases from `since` (seconds since 1970) on, of these metrics.
+def from_journal(
+    path: Path,
+    service: str,
+    metrics: Sequence[Metric],
+    *,
+    since: float = 0.0,
+    whole: bool = False,
+    most: int = MOST_SCRAPES,
+) -> Recorded:
+    """Stable's side of the ticks of `service`'s releases from `since` (seconds since 1970) on, of these metrics; of the
+    newest releases, no more than it takes for `most` ticks.
 
     With `whole` the canary's counts are added: the traffic of the service, and no past of stable. Raises RecordsError.
     """
@@ -81,7 +90,7 @@ def from_journal(path: Path, service: str, metrics: Sequence[Metric], *, since: 
 
     try:
         with Journal.open(path, readonly=True) as journal:
-            found = list(_releases(journal, service, metrics, since))
+            found = list(_releases(journal, service, metrics, since, most))
     except JournalError as error:
         raise RecordsError(str(error)) from error
     origin = f"the journal: {len(found)} release{'' if len(found) == 1 else 's'} of {service}"
@@ -93,7 +102,7 @@ def from_journal(path: Path, service: str, metrics: Sequence[Metric], *, since: 
 
 
 def _releases(
-    journal: Journal, service: str, metrics: Sequence[Metric], since: float
+    journal: Journal, service: str, metrics: Sequence[Metric], since: float, most: int
 ) -> Iterator[list[tuple[Sample, ...]]]:
     """The ticks of each release in which stable served, the newest release first."""
     read = 0
@@ -102,7 +111,7 @@ def _releases(
         read += len(ticks)
         if ticks:
             yield ticks
-        if read >= MOST_SCRAPES:
+        if read >= most:
             return
 
 
@@ -112,10 +121,8 @@ def _missing(ticks: Iterable[Scrape]) -> list[str]:
     stable, canary = sum(mine.total for mine, _ in sides), sum(other.total for _, other in sides)
     if canary <= NOTABLE * (stable + canary):
         return []
-    return [
-        f"{canary / (stable + canary):.0%} of the requests were a canary's then: with all of its traffic a release"
-        " proves sooner than a replay here"
-    ]
+    share = f"{canary / (stable + canary):.0%}"
+    return [f"{share} of the requests were a canary's: with all the traffic a release proves sooner than a replay here"]
 
 
 def shown(metrics: Sequence[Metric], scrapes: Iterable[Scrape], origin: str, remarks: Sequence[str] = ()) -> Recorded:

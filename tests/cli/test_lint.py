@@ -10,9 +10,20 @@ from click.testing import CliRunner
 
 import sample_configs
 from cli.lint import lint
+from engine.codec import encode
+from engine.journal import Journal
+from engine.journal_records import Record
+from engine.judge import Counts, Sample
 from engine.plan import read_plan
 
 FULL = str(sample_configs.path("sandbox-full.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder without a journal."""
+    monkeypatch.setenv("LANESHIFT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 def run(*arguments: str):
@@ -92,3 +103,38 @@ def test_a_plan_that_is_not_there_ends_with_2(tmp_path: Path):
     result = run(str(tmp_path / "none.yaml"))
     assert result.exit_code == 2
     assert "No such file" in result.stderr
+
+
+def test_without_any_traffic_known_it_says_what_to_give():
+    assert "give its requests per second by --rps" in run(FULL).stdout
+    assert json.loads(run(FULL, "--json").stdout)["traffic"] is None
+
+
+def test_what_traffic_can_prove_and_what_is_unwise_at_it():
+    said = " ".join(run(FULL, "--rps", "12").stdout.split())
+    assert (
+        "at 12 requests/s the 5% stage needs 28 min to see 1,000 requests and needs 43 min to prove error_rate" in said
+    )
+    assert "nothing can be said of latency_p95, latency_p99" in said
+    assert "stages[0].bake: 14m judged are short at this traffic: to prove error_rate inside its lines takes" in said
+    assert "nothing was found" in run(FULL, "--rps", "3000").stdout
+    assert run(FULL, "--rps", "0").exit_code == 2
+
+
+def test_what_is_recorded_of_this_service_is_its_traffic(nothing_recorded: Path):
+    metrics = read_plan(Path(FULL)).judge_metrics()
+    both = [Counts(total, bad, bad) for total, bad in ((900, 3), (100, 1))]
+    look = {"samples": encode([Sample("error_rate", 5.0, *both), Sample("checkout_success", 5.0, *both)])}
+    with Journal.open(nothing_recorded / "journal.db") as journal:
+        journal.create_release("shop-1", "shop", "shop", 1000.0)
+        first = Record(1, 1000.0, "Created", {"rules": {"metrics": encode(metrics)}})
+        journal.append("shop-1", [first, *(Record(seq, 1000.0 + seq, "Ticked", look) for seq in range(2, 9))])
+    traffic = json.loads(run(FULL, "--json").stdout)["traffic"]
+    assert traffic["requests_per_s"] == 200
+    assert traffic["from"] == "the journal: 1 release of shop"
+    assert traffic["usual_bad_share"]["error_rate"] == 0.004
+    slower = json.loads(run(FULL, "--json", "--rps", "20").stdout)["traffic"]
+    assert slower["events_per_s"] == {"error_rate": 20, "checkout_success": 20}
+    first_stage = slower["stages"][0]
+    assert (first_stage["metric"], first_stage["requests_s"]) == ("error_rate", 1000)
+    assert slower["stages"][-1]["tripled_s"] is None  # at 100% nothing serves beside it
