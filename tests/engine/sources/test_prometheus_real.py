@@ -105,8 +105,10 @@ async def looking(source: PrometheusSource, wanted: Callable[[Reading], bool], s
 
 
 def shows_all(reading: Reading) -> bool:
+    """Every metric on both sides, and nothing left of a test before."""
     shown = {(metric, side) for metric, side, _ in reading.values}
-    return shown == {(query.metric.name, side) for query in QUERIES for side in SIDES}
+    numbers = all(math.isfinite(value) for series in reading.values.values() for value in series.values())
+    return numbers and shown == {(query.metric.name, side) for query in QUERIES for side in SIDES}
 
 
 def summed(reading: Reading, metric: str, side: Side, role: str) -> float:
@@ -118,7 +120,7 @@ async def still(source: PrometheusSource, gateway: str) -> tuple[Series, list[Re
     readings: list[Reading] = []
     for _ in range(20):
         page = scrape(gateway)
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(2.5)  # a scrape of this moment is stored by then
         readings += await looking(source, shows_all)
         if all(scrape(gateway)[key] == value for key, value in page.items() if key[0].startswith("http_")):
             return page, readings
@@ -144,7 +146,8 @@ async def test_counts_are_the_gateways_own() -> None:
         requests = total(after, "http_requests_total", version=version)
         assert sum(one.total for one in errors) == requests - total(before, "http_requests_total", version=version) > 10
         assert sum(one.total for one in slow) == sum(one.total for one in errors)
-        assert sum(one.bad for one in errors) == total(after, "http_requests_total", version=version, code="404") > 0
+        well = [total(page, "http_requests_total", version=version, code="200") for page in (before, after)]
+        assert sum(one.total - one.bad for one in errors) == well[1] - well[0] < sum(one.total for one in errors)
         fast = [total(page, FAST, version=version, le="0.25") for page in (before, after)]
         assert sum(one.total - one.bad for one in slow) == fast[1] - fast[0] > 0
 
@@ -187,7 +190,8 @@ async def test_the_past_is_the_same_in_pieces(server: PrometheusProcess, monkeyp
     source = PrometheusSource(config, now=lambda: at)
     whole = await source.past(QUERIES, stable=STABLE, seconds=20, step=1)
     monkeypatch.setattr(prometheus, "STEPS", 3)
-    assert await source.past(QUERIES, stable=STABLE, seconds=20, step=1) == whole
+    pieces = await source.past(QUERIES, stable=STABLE, seconds=20, step=1)
+    assert repr(pieces) == repr(whole)  # a NaN of a test before is no equal of itself
     await source.close()
     assert whole
 
