@@ -25,7 +25,6 @@ DEFAULT_LIMIT_S = 20.0
 DEFAULT_SINCE_S = 30 * 86400.0
 READING_SHARE = 0.3  # of the time
 TELL_EVERY_S = 0.5
-NO_HISTORY = "the source keeps no history: a release begins with less of a past than a replay here"
 
 
 @click.command()
@@ -77,14 +76,17 @@ def _recorded(plan: Plan, since_s: float, version: str, stopwatch: _Stopwatch) -
     from dataclasses import replace
 
     from engine.client import home
-    from engine.recorded import from_journal, journal_path
+    from engine.recorded import RecordsError, from_journal, journal_path
 
     limit_s = READING_SHARE * stopwatch.limit_s
     found, problem = asyncio.run(_from_source(plan, since_s, version, limit_s))
     if found is not None:
         return found
     judged = [metric for metric in plan.judge_metrics() if metric.judged]
-    from_there = from_journal(journal_path(home()), plan.service, judged, since=time.time() - since_s)
+    try:
+        from_there = from_journal(journal_path(home()), plan.service, judged, since=time.time() - since_s)
+    except RecordsError as error:
+        raise RecordsError(f"{error}; {problem}") from error
     return replace(from_there, remarks=(*from_there.remarks, problem))
 
 
@@ -105,15 +107,13 @@ async def _from_source(plan: Plan, since_s: float, version: str, limit_s: float)
         if not stable:
             return None, "no version is stable now: --version V names one whose past the source may keep"
         found = await from_source(plan, secrets, stable=stable, since_s=since_s, stretch_s=stretch_s, limit_s=limit_s)
-        return found, "" if found is not None else NO_HISTORY
+        nothing = f"the {plan.source.kind} source has no past of {stable}: a release learns from less than this"
+        return found, "" if found is not None else nothing
     except SecretMissingError as error:
         raise RecordsError(str(error)) from error
     except RouterError as error:
         why = secrets.hide(str(error))
-        return (
-            None,
-            f"only the journal was read, for which version is stable is not known ({why}): name it by --version",
-        )
+        return None, f"only the journal was read: {why}; --version V names whose past the source may keep"
 
 
 async def _stable_now(router: Router) -> str:
@@ -125,9 +125,13 @@ async def _stable_now(router: Router) -> str:
 
 def _replayed(plan: Plan, recorded: Recorded, releases: int, stopwatch: _Stopwatch) -> tuple[Replays, Results]:
     from engine.assembly import rules_of
+    from engine.recorded import RecordsError
     from engine.replays import Replays, course_of
 
-    replays = Replays(course_of(plan, recorded.metrics, rules_of(plan).interval_s), recorded)
+    try:
+        replays = Replays(course_of(plan, recorded.metrics, rules_of(plan).interval_s), recorded)
+    except RecordsError as error:
+        raise RecordsError("\n  ".join((str(error), recorded.origin, *recorded.remarks))) from error
     time_there = max(stopwatch.left(), TELL_EVERY_S)
     begun = stopwatch.took()
     with _progress() as told:

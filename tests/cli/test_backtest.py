@@ -65,7 +65,7 @@ def test_what_a_journal_shows_is_told_in_80_columns(laneshift, home, tmp_path):
         "at most 25.9% (95% confidence)",
         "would have promoted 10 of 10 healthy releases",
         "20s at 25% are enough in 100% of the replays",
-        "the source keeps no history",
+        "the scrape source has no past of v1",
     ):
         assert words in ended.out
     assert ended.err == ""
@@ -110,10 +110,12 @@ def test_a_stage_that_never_has_its_requests_is_not_long_enough(laneshift, home,
 def test_too_little_is_recorded_ends_with_2_and_how_much_is_needed(laneshift, home, tmp_path):
     ended = laneshift("backtest", plan_in(tmp_path))
     assert (ended.code, "there is no journal at" in ended.err) == (2, True)
+    assert "--version V names whose past the source may keep" in ended.err
     record(home, 10)
     ended = laneshift("backtest", plan_in(tmp_path), "--json")
     assert ended.code == 2
     assert ended.json["error"].startswith("20s of stable are recorded, and replaying this plan takes 53s or more")
+    assert "the journal: 1 release of shop" in ended.json["error"]
     assert laneshift("backtest", plan_in(tmp_path), "--since", "10m").code == 2
 
 
