@@ -13,6 +13,8 @@ from cli.ending import ReaderGone
 COMMANDS = {
     "demo": ("cli.demo", "the sandbox shop, an engine and the cockpit, nothing else needed"),
     "lint": ("cli.lint", "is the plan valid, and is it wise?"),
+    "backtest": ("cli.backtest", "would these thresholds have fired on past data, with no release?"),
+    "explain": ("cli.explain", "the judge's reasons, with every number behind them"),
     "schema": ("cli.schema", "the JSON Schema of plans"),
     "start": ("cli.start", "start a release, print its id"),
     "watch": ("cli.watch", "the cockpit of a release"),

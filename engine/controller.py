@@ -138,6 +138,11 @@ class Controller:
         await self._recorder.close()
         await asyncio.gather(self._parts.router.close(), self._parts.source.close(), return_exceptions=True)
 
+    @property
+    def behind_s(self) -> float:
+        """How long the oldest of its records has waited for the journal, in seconds."""
+        return self._recorder.behind_s
+
     async def order(self, order: Order) -> list[Event]:
         """Decide on a person's order; returns what followed, once it is recorded: nothing acknowledged is lost."""
         events, recorded = self._decide(order)

@@ -25,6 +25,11 @@ from engine.state import FINAL, Phase, State, fold
 
 log = logging.getLogger(__name__)
 
+NEVER_HELD_BACK = ("rollback", "pause")  # orders that make nothing worse
+BEHIND_S = 2.0  # a journal whose oldest record waits longer than this takes no orders
+
+AGAIN_S = 1.0  # between a failure of a release's watch and the next attempt
+
 
 class RefusedError(Exception):
     """A start or an order that the engine does not take; the message says why and what to do."""
@@ -64,7 +69,8 @@ class _Held:
     controller: Controller
     running: asyncio.Task[None] | None = None
     listeners: set[Callable[[Sequence[Said]], None]] = field(default_factory=set)
-    trouble: str = ""
+    trouble: str = ""  # what the journal says now
+    failure: str = ""  # a fault of the engine itself; it stays, for somebody must look into it
 
 
 class Host:
@@ -94,7 +100,7 @@ class Host:
         if self.journal.drained is not None and self.journal.drained.refused:
             found.append(str(self.journal.drained))
         found += self._lost.values()
-        found += sorted({held.trouble for held in self._held.values() if held.trouble})
+        found += sorted({said for held in self._held.values() for said in (held.failure, held.trouble) if said})
         return found
 
     async def resume(self) -> None:
@@ -150,8 +156,15 @@ class Host:
     # --- orders
 
     async def order(self, release: str, order: Order) -> list[ev.Event]:
-        """Hand an order to its release; returns what followed. Raises UnknownReleaseError."""
-        return await self._of(release).controller.order(order)
+        """Hand an order to its release; returns what followed. Raises UnknownReleaseError, and RefusedError while the
+        journal takes nothing: an order that can't be recorded would take effect whenever it can."""
+        controller = self._of(release).controller
+        behind = controller.behind_s
+        if order.verb not in NEVER_HELD_BACK and behind > BEHIND_S:
+            raise RefusedError(
+                f"the journal has taken nothing for {behind:.0f} s: only a roll back or a pause goes now"
+            )
+        return await controller.order(order)
 
     async def start(self, order: StartOrder) -> str:
         """Start a release and return its id; a start repeated with the same key returns the first one's.
@@ -286,14 +299,16 @@ class Host:
         held.running = asyncio.create_task(self._see_through(held), name=held.controller.state.release)
 
     async def _see_through(self, held: _Held) -> None:
-        try:
-            await held.controller.run(self.epoch)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            # Nobody guards this release now: say it wherever somebody looks.
-            log.exception("%s is not guarded any more", held.controller.state.release)
-            held.trouble = f"{held.controller.state.release} is NOT GUARDED: the engine failed: {error!r}"
+        """Run a release to its end. A fault of the engine is said and the release taken up again: it stays guarded."""
+        name = held.controller.state.release
+        while True:
+            try:
+                await held.controller.run(self.epoch)
+                return
+            except Exception as error:
+                log.exception("the watch of %s failed", name)
+                held.failure = f"{name}: the engine failed and took it up again, see its log: {error!r}"
+            await self._time.sleep(AGAIN_S)
 
 
 def _not_applicable(plan: Plan, created: ev.Created) -> list[ev.Event]:

@@ -26,11 +26,12 @@ CLOSE_S = 2.0  # for what is queued when the engine ends
 
 @dataclass(slots=True)
 class _Batch:
-    """`due` is when an urgent one goes ahead, in the loop's time."""
+    """`since` is when it was put, `due` when an urgent one goes ahead, both in the loop's time."""
 
     records: Sequence[Record]
     keep: Mapping[str, Any]
     then: Callable[[], None]
+    since: float
     due: float | None
     recorded: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -58,13 +59,18 @@ class Recorder:
     ) -> asyncio.Future[None]:
         """Queue records. When they are in the journal or, if `urgent`, in its spool, `then` is called and the future
         done; both in the order of the queue."""
-        due = asyncio.get_running_loop().time() + PATIENCE_S if urgent else None
-        batch = _Batch(records, keep or {}, then, due)
+        now = asyncio.get_running_loop().time()
+        batch = _Batch(records, keep or {}, then, now, now + PATIENCE_S if urgent else None)
         self._waiting.append(batch)
         self._news.set()
         if urgent:
             self._urgent.set()
         return batch.recorded
+
+    @property
+    def behind_s(self) -> float:
+        """How long the oldest record has waited for the journal, in seconds; 0 when none waits."""
+        return asyncio.get_running_loop().time() - self._waiting[0].since if self._waiting else 0.0
 
     async def close(self) -> None:
         """Wait a moment for what is queued, then stop."""

@@ -44,6 +44,8 @@ def look(state: State, at: float, notices: list[str]) -> dict[str, Any]:
         "until": ahead.until,
         "then": ahead.then,
         "orders": list(ahead.orders),
+        "metrics": [encode(metric) for metric in state.rules.metrics],
+        "past": {"seconds": state.past_s, "remarks": list(state.remarks)},
         "verdicts": {name: encode(verdict) for name, verdict in state.verdicts.items()},
         "checks": [encode(check) for check in state.checks.values()],
         "checklist": {"done": len(settled), "total": len(state.items)},

@@ -13,7 +13,8 @@ from tui.feed import Link
 from tui.story import Story
 from tui.times import clock, span
 from tui.view_end import panel
-from tui.view_metrics import chart_of, metric_rows
+from tui.view_metrics import chart_of, metric_table
+from tui.view_stages import since_tick, stages
 from widgets.chart import ChartData
 from widgets.checklist import ChecklistRows, ItemRow, Mark
 from widgets.glyphs import Glyphs
@@ -21,7 +22,7 @@ from widgets.lanes import Lanes
 from widgets.metrics_table import MetricTable
 from widgets.notes import Coming, KeyHint, LogLine, Notice, Panel
 from widgets.plain import brief
-from widgets.stage_bar import Place, StageCell
+from widgets.stage_bar import StageCell
 from widgets.status import Status
 
 ROLLBACK = next(command for command in COMMANDS if command.name == "rollback")
@@ -76,14 +77,13 @@ def look(scene: Scene) -> View | None:
     state = scene.story.state
     if state is None:
         return None
-    rows = metric_rows(scene.story, state, scene.glyphs)
-    chosen = min(scene.chosen_metric, max(0, len(rows) - 1))
+    metrics = metric_table(scene.story, state, scene.glyphs, scene.chosen_metric)
     return View(
         status=status(state, scene),
         stages=stages(state, scene.at),
         lanes=lanes(state),
-        metrics=MetricTable(rows, chosen),
-        chart=chart_of(scene.story, state, chosen, scene.at),
+        metrics=metrics,
+        chart=chart_of(scene.story, state, metrics.chosen, scene.at),
         checklist=checklist(state, scene.chosen_item),
         coming=coming(state, scene),
         log=tuple(LogLine(clock(entry.at), entry.text, entry.tone) for entry in list(scene.story.log)[-60:]),
@@ -178,59 +178,6 @@ def _link_words(scene: Scene) -> tuple[str, str]:
 # --- road
 
 
-def stages(state: State, at: float) -> tuple[StageCell, ...]:
-    """Every stage and where it stands."""
-    return tuple(
-        StageCell(rule.weight, *_place(state, number, at), progress=_progress(state) if number == state.stage else 0.0)
-        for number, rule in enumerate(state.rules.stages)
-    )
-
-
-def _place(state: State, number: int, at: float) -> tuple[Place, str]:
-    if state.phase is Phase.PROMOTED or (state.phase is Phase.FINISHING and number <= state.stage):
-        return "done", "done"
-    if state.phase in GOING_BACK or state.phase is Phase.ROLLED_BACK:
-        return ("undone", "undone") if number <= state.stage else ("ahead", "")
-    if number < state.stage:
-        return "done", "done"
-    if number == state.stage:
-        return "now", _stage_word(state, at)
-    return ("next", "next") if number == state.stage + 1 and state.phase not in FINAL else ("ahead", "")
-
-
-def _stage_word(state: State, at: float) -> str:
-    rule = state.rule
-    assert rule is not None
-    since = _since_tick(state, at)
-    if state.step is Step.WARMUP:
-        return f"warmup {span(rule.warmup_s - state.warmed_s - since)}"
-    if state.step is Step.BAKE and state.baked_s < rule.bake_s:
-        return f"bake {span(rule.bake_s - state.baked_s - since)}"
-    if state.step is Step.BAKE and state.requests < rule.min_requests:
-        return f"{state.requests:.0f}/{rule.min_requests} req"
-    return {Step.SHIFT: "shifting", Step.CHECKS: "checks", Step.GATE: "gate"}.get(state.step, "bake")
-
-
-def _since_tick(state: State, at: float) -> float:
-    """Seconds since the last look that will most likely count, so that a countdown runs between two looks."""
-    if state.last_tick_at is None or state.observed != state.desired or state.source_problem:
-        return 0.0
-    return max(0.0, min(at - state.last_tick_at, state.rules.interval_s))
-
-
-def _progress(state: State) -> float:
-    """How much of the stage's proof is there, 0..1."""
-    rule = state.rule
-    if rule is None or state.phase is not Phase.STAGE:
-        return 0.0
-    whole = rule.warmup_s + rule.bake_s
-    timed = min(1.0, (state.warmed_s + state.baked_s) / whole) if whole else 1.0
-    counted = min(1.0, state.requests / rule.min_requests) if rule.min_requests else 1.0
-    if state.step in (Step.SHIFT, Step.WARMUP):
-        return timed if state.step is Step.WARMUP else 0.0
-    return min(timed, counted) if state.rules.until == "both" else max(timed, counted)
-
-
 def lanes(state: State) -> Lanes:
     """The road, with how many of each side are ready where the router tells."""
     notes = ["" if ready is None else f"{ready} ready" for ready in (state.stable_ready, state.canary_ready)]
@@ -267,14 +214,20 @@ def coming(state: State, scene: Scene) -> Coming:
     seen = outlook(state, scene.at)
     left = ""
     if seen.until is not None:
-        until = seen.until - (_since_tick(state, scene.at) if state.phase is Phase.STAGE and _counts_down(state) else 0)
+        until = seen.until - (since_tick(state, scene.at) if state.phase is Phase.STAGE and _counts_down(state) else 0)
         left = f"{span(until - scene.at)} left, until {clock(until)}"
     then = seen.then.removeprefix("then ")
-    if _counts_down(state) and not state.rules.auto_advance and not state.holds and not state.paused_by:
+    if (
+        state.step is Step.BAKE
+        and _counts_down(state)
+        and not state.rules.auto_advance
+        and not state.holds
+        and not state.paused_by
+    ):
         then = f"{then}, once you advance"
     still = len(state.open_items("post"))
     if state.phase in FINAL and still:
-        then = f"{then}; {still} of the items for afterwards are open"
+        then = f"{then}; after list: {still} open"
         acts = (*acts, ("c", "list"))
     return Coming(seen.waits_for, left, then, acts)
 

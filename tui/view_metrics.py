@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from engine.judge.explain import explain
 from engine.judge.metric import Metric, Outcome, Threshold, Verdict, show
 from engine.state import FORWARD, State
 from engine.units import show_threshold
 from tui.story import Reading, Story
 from widgets.chart import ChartData
 from widgets.glyphs import Glyphs
-from widgets.metrics_table import MetricRow
+from widgets.metrics_table import MetricRow, MetricTable
 
 LIVENESS = "liveness"
 
 
-def metric_rows(story: Story, state: State, glyphs: Glyphs) -> tuple[MetricRow, ...]:
-    """One row for each metric of the plan, and one on whether the canary is there at all."""
-    rows = [_row(metric, story, state, glyphs) for metric in state.rules.metrics]
+def metric_table(story: Story, state: State, glyphs: Glyphs, chosen: int) -> MetricTable:
+    """One row for each metric of the plan, and one on whether the canary is there at all; `chosen` may be past them."""
+    metrics = state.rules.metrics
+    rows = [_row(metric, story, state, glyphs) for metric in metrics]
     alive = state.verdicts.get(LIVENESS)
     if alive is not None:
         rows.append(_liveness(alive, state, glyphs))
-    return tuple(rows)
+    chosen = min(chosen, max(0, len(rows) - 1))
+    if chosen < len(metrics):
+        rows[chosen] = replace(rows[chosen], why=_why(metrics[chosen], state))
+    return MetricTable(tuple(rows), chosen)
+
+
+def _why(metric: Metric, state: State) -> tuple[str, ...]:
+    """The numbers behind the verdict; its reason stands above them."""
+    verdict = state.verdicts.get(metric.name)
+    return explain(metric, verdict)[1:] if verdict is not None and metric.judged else ()
 
 
 def _row(metric: Metric, story: Story, state: State, glyphs: Glyphs) -> MetricRow:

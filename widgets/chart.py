@@ -66,7 +66,7 @@ def plot(value: ChartData, width: int, height: int, *, ascii_only: bool) -> list
     figure.ruler("x").lim(oldest, 0).ticks(*_ticks(oldest))
     for name, position in (("baseline", value.baseline), ("line", value.line)):
         if position is not None:
-            figure.line(position, relative=False, pixel=COLOURS[name])
+            figure.line(position, relative=True, pixel=COLOURS[name])
     for name, series in (("stable", value.stable), ("canary", value.canary)):
         marker = plotext.marker(name[0] if ascii_only else "braille", COLOURS[name])
         for part in _runs(value.seconds, series):

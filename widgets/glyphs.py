@@ -34,7 +34,6 @@ class Glyphs:
     levels: str = "▁▂▃▄▅▆▇█"
     arrow: str = "→"
     dot: str = "·"
-    rule: str = "─"
 
 
 UNICODE = Glyphs()
@@ -64,5 +63,4 @@ ASCII = Glyphs(
     levels="_.,-~=*#",
     arrow="->",
     dot="-",
-    rule="-",
 )

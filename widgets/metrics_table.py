@@ -16,7 +16,8 @@ VERDICT = 15
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """One metric. `shares` are its readings on the way from the best value (0) to its line (1), oldest first."""
+    """One metric. `shares` are its readings on the way from the best value (0) to its line (1), oldest first; `why`
+    stands beneath the reason where there is room."""
 
     name: str
     canary: str
@@ -29,6 +30,7 @@ class MetricRow:
     tone: str
     reason: str
     alert: bool = False
+    why: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class MetricsTable(Pane[MetricTable], can_focus=True):
         lines = [self._head(trend, hidden=len(value.rows) - room)]
         for number, row in list(enumerate(value.rows))[first : first + room]:
             lines += self._row(row, trend, each, chosen=number == value.chosen)
-        return [*lines, *self._reason(value, width)]
+        lines += self._reason(value, width)
+        return [*lines, *self._why(value, width)[: max(0, height - len(lines))]]
 
     def _head(self, trend: int, hidden: int) -> Line:
         heads = [fit("METRIC" if hidden <= 0 else f"METRIC (+{hidden})", COLUMNS[0][1])]
@@ -90,6 +93,11 @@ class MetricsTable(Pane[MetricTable], can_focus=True):
         row = value.rows[value.chosen]
         said = wrap(row.reason or "nothing said yet", width - 3, value.reason_rows)
         return [cut(line((f"  {text}", "" if number else "mark")), width) for number, text in enumerate(said)]
+
+    def _why(self, value: MetricTable, width: int) -> list[Line]:
+        """The numbers behind the reason, a row each."""
+        rows = value.rows[value.chosen].why if value.rows else ()
+        return [cut(line((f"    {wrap(text, width - 5, 1)[0]}", "dim")), width) for text in rows]
 
     def on_focus(self) -> None:
         """The chosen row stands out while keys go to it."""

@@ -66,13 +66,11 @@ def test_an_engine_killed_at_every_kind_of_event_goes_on_and_advances_each_stage
         assert place.weight() == 100
 
 
-@pytest.mark.parametrize("kind", ["ShiftIntended", "StepEntered"])
-def test_a_weight_lowered_by_hand_while_the_engine_is_dead_stays_down_until_somebody_decides(kind: str) -> None:
+def test_a_weight_lowered_by_hand_while_the_engine_is_dead_stays_down_until_somebody_decides() -> None:
     with stand() as place:
         place.boot()
         place.start()
         place.at_stage(0)
-        next_of(place, {kind}, 0)
         place.kill()
         place.set_weight(0)
         place.boot()

@@ -49,13 +49,15 @@ class Stage:
         for key in keys:
             name = _character_to_key(key) if len(key) == 1 else key
             self.app.post_message(Key(name, CHARACTERS.get(key, key if len(key) == 1 else None)))
-            await self.settle()
+            await self.pilot.pause(0)
+            await self.pilot.pause(0)
+        await self.settle()
 
     async def settle(self) -> None:
         """Everything under way is heard, painted, and laid out: the screen stands still."""
         still = 0
         before = ""
-        while still < 2:
+        while still < 1:
             await self.pilot.pause(0)
             self.app.paint()
             await self.pilot.pause(0)

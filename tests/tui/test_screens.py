@@ -145,3 +145,13 @@ async def test_before_the_first_event_the_engine_is_named() -> None:
         stage.app.paint()
         await stage.pilot.pause()
         assert "no engine answers at /run/x" in stage.screen()
+
+
+async def test_without_colours_signs_and_words_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with staged(rehearsal.rolling_back()) as stage:
+        styles = [s.style for strip in stage.app.screen._compositor.render_strips() for s in strip if s.style]
+        colours = {style.color.triplet for style in styles if style.color and style.color.triplet}
+        assert colours
+        assert all(colour.red == colour.green == colour.blue for colour in colours)
+        assert_snapshot("rolling-back-80x24", stage.screen())

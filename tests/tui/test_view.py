@@ -99,6 +99,18 @@ def test_requests_are_counted_when_the_time_is_over() -> None:
     assert cell.progress == release.state.requests / 5000
 
 
+def test_only_what_hangs_on_a_person_is_said_to() -> None:
+    release = rehearsal.baking()
+    assert seen(release).coming.then == "50%, once you advance"
+    while release.state.step is not Step.CHECKS:
+        release.look()
+    release.check("healthz")
+    release.order("advance")
+    release.write()
+    assert release.state.step is Step.WARMUP
+    assert seen(release).coming.then == "bake"
+
+
 def test_stages_are_done_now_next_and_undone() -> None:
     assert [cell.place for cell in seen(rehearsal.baking()).stages] == ["done", "now", "next", "ahead"]
     assert [cell.place for cell in seen(rehearsal.rolled_back()).stages] == ["undone", "undone", "ahead", "ahead"]

@@ -82,6 +82,14 @@ def test_the_chosen_metric_is_in_sight_with_its_reason() -> None:
     assert text[0].startswith("  METRIC (+24)")
 
 
+@pytest.mark.parametrize(("height", "expected"), [(3, 0), (4, 1), (6, 3), (20, 3)])
+def test_the_numbers_behind_the_reason_take_what_room_is_left(height: int, expected: int) -> None:
+    row = replace(ROW, reason="the reason", why=("one", "two", "a third that is longer " * 9))
+    text = shown(MetricsTable().draw_value(MetricTable((row,)), 80, height))
+    assert text[2].strip() == "the reason"
+    assert [one.strip()[:5] for one in text[3:]] == ["one", "two", "a thi"][:expected]
+
+
 def test_an_alert_stands_in_the_verdicts_place_until_it_fails() -> None:
     rings = replace(ROW, alert=True, tone="")
     assert "! ALERT" in shown(MetricsTable().draw_value(MetricTable((rings,)), 80, 8))[1]
@@ -156,6 +164,13 @@ def test_a_chart_has_its_size_its_gaps_and_its_threshold() -> None:
     assert len(rows) == 12
     assert any(role == "bad" for row in rows for _, role in row)
     assert any(role == "canary" for row in rows for _, role in row)
+
+
+def test_the_threshold_is_drawn_where_it_is_and_not_where_the_data_end() -> None:
+    beyond = replace(CHART, canary=(0.1, 4.0, 0.3), line=1.0, baseline=None)
+    rows = plot(beyond, 60, 14, ascii_only=False)
+    (drawn,) = [number for number, row in enumerate(rows) if any(role == "bad" for _, role in row)]
+    assert 7 <= drawn <= 10  # of 11 rows from 4.4 down to 0
 
 
 def test_a_chart_of_nothing_and_in_ascii_is_drawn_too() -> None:

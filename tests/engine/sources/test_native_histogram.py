@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ SLOW = Query(
 )
 
 
-def written(latencies: Sequence[float], schema: int = 3) -> dict[str, object]:
+def written(latencies: Sequence[float], schema: int = 3) -> dict[str, Any]:
     """What the API tells of these latencies (seconds): only buckets that hold some, zero in one of its own."""
     filled: dict[int, int] = {}
     for one in latencies:
@@ -48,6 +49,19 @@ def test_bounds_stand_close_around_the_line() -> None:
     below = bounds[bounds.index(above) - 1]
     assert above / below == pytest.approx(2 ** (1 / 32))
     assert (found[below], found[above], found[math.inf]) == (3, 3, 6)
+
+
+def test_the_finest_histogram_has_few_bounds_beside_the_line() -> None:
+    assert len(cumulative(written([0.1, 0.2], schema=8), LINE)) < 75
+
+
+def test_a_bound_is_the_same_when_its_last_digits_were_lost_on_the_way() -> None:
+    exact = written([0.1, 0.2, 0.31, 0.5])
+    rounded = {
+        **exact,
+        "buckets": [[0, f"{float(lo):.11g}", f"{float(up):.11g}", n] for _, lo, up, n in exact["buckets"]],
+    }
+    assert cumulative(rounded, LINE) == cumulative(exact, LINE)
 
 
 def test_a_coarse_histogram_has_the_bounds_that_it_has() -> None:
@@ -102,7 +116,7 @@ def test_half_the_resolution_loses_bounds_and_adds_none(latencies: list[float], 
     assert coarse.keys() <= fine.keys()
 
 
-async def readings(*scrapes: list[dict[str, object]]) -> list[Reading]:
+async def readings(*scrapes: list[dict[str, Any]]) -> list[Reading]:
     """What is read of these series, one interval after the other."""
     at = NOW
     async with fake_prometheus() as server:

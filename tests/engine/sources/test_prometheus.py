@@ -187,6 +187,16 @@ async def test_series_that_ended_hold_the_others_of_their_instance_back_for_one_
     assert values(reading, role="part") == {}
 
 
+async def test_what_ended_does_not_mix_the_scrapes_of_the_others(server: FakePrometheus) -> None:
+    server.say(TOTAL_OF_CANARY, series("requests_total", (NOW - 20, "100"), (NOW - 5, "200")))
+    server.say(BAD_OF_CANARY, series("requests_total", (NOW - 20, "10"), code="500"))
+    server.say("pool_in_use", series("pool_in_use", (NOW - 44, "7")))
+    async with looking(server) as looks:
+        reading = await looks.look()
+    assert (values(reading), values(reading, role="part")) == ({"canary gw/gw:80": 100}, {"canary gw/gw:80": 10})
+    assert values(reading, "pool", "gauge") == {}
+
+
 async def test_an_instance_without_a_new_scrape_has_said_nothing_new(server: FakePrometheus) -> None:
     """A repeated sample would read as a canary that serves nothing."""
     server.say(TOTAL_OF_STABLE, series("requests_total", (NOW - 1, "100"), instance="stable:80"))
@@ -376,6 +386,14 @@ async def test_the_past_is_asked_in_pieces_and_steps_without_data_are_left_out(
         'last_over_time(requests_total{version=~"v1",code=~"5.."}[45000ms])',
         'last_over_time(pool_in_use{version="v1"}[45000ms])',
     }
+
+
+async def test_the_past_has_its_last_step_though_the_server_rounds_its_time(server: FakePrometheus) -> None:
+    server.say("pool_in_use", series("pool_in_use", (NOW - 14.999, "4"), (NOW + 0.001, "5")))
+    async with looking(server) as looks:
+        looks.at = NOW + 0.0006
+        past = await looks.source.past((POOL,), stable="v1", seconds=15, step=15)
+    assert [values(reading, "pool", "gauge") for reading in past] == [{"stable gw/gw:80": 4}, {"stable gw/gw:80": 5}]
 
 
 async def test_each_piece_of_the_past_is_below_what_a_server_refuses(server: FakePrometheus) -> None:

@@ -1,0 +1,92 @@
+"""A fault of the engine itself does not leave a release without a guard, and is not hidden."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from engine.controller import Controller
+from engine.events import Event
+from engine.host import Host, RefusedError, WallTime, _Held
+from engine.release import Order
+from engine.state import State, created
+from tests.engine.moody_journal import until
+from tests.support.engine_bench import creation, rules
+
+
+class NoWait(WallTime):
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+class Failing:
+    """A controller whose watch fails some times and then runs to its end."""
+
+    def __init__(self, failures: int) -> None:
+        self.state: State = created(creation(rules(), 1.0))
+        self.failures = failures
+        self.runs = 0
+        self.behind_s = 0.0
+
+    async def run(self, _epoch: int) -> None:
+        self.runs += 1
+        if self.runs <= self.failures:
+            raise ExceptionGroup("a loop failed", [ZeroDivisionError("a bug")])
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    async def order(self, _order: Any) -> list[Event]:
+        return []
+
+
+@pytest.fixture
+async def host(tmp_path: Path) -> AsyncIterator[Host]:
+    made = Host(tmp_path, NoWait())
+    yield made
+    await made.close()
+
+
+def watched(host: Host, failures: int) -> tuple[_Held, Failing]:
+    controller = Failing(failures)
+    held = host._held["shop-1"] = _Held(cast("Controller", controller))
+    host._run(held)
+    return held, controller
+
+
+async def test_a_watch_that_fails_is_taken_up_again_and_the_fault_is_said(host: Host) -> None:
+    held, controller = watched(host, failures=3)
+    await until(lambda: held.running is not None and held.running.done())
+    assert controller.runs == 4
+    assert any("the engine failed" in notice for notice in host.notices)
+
+
+async def test_the_fault_is_not_unsaid_by_a_journal_that_answers(host: Host) -> None:
+    held, _ = watched(host, failures=1)
+    await until(lambda: host.notices)
+    held.trouble = ""
+    assert any("the engine failed" in notice for notice in host.notices)
+
+
+async def test_a_watch_that_ends_well_says_nothing(host: Host) -> None:
+    held, controller = watched(host, failures=0)
+    await until(lambda: held.running is not None and held.running.done())
+    assert (controller.runs, host.notices) == (1, [])
+
+
+@pytest.mark.parametrize(("verb", "taken"), [("rollback", True), ("pause", True), ("advance", False), ("retry", False)])
+async def test_with_a_journal_that_takes_nothing_only_what_makes_nothing_worse_is_taken(
+    host: Host, verb: str, taken: bool
+) -> None:
+    _, controller = watched(host, failures=0)
+    controller.behind_s = 60.0
+    order = Order(at=1.0, id="one", verb=verb, who="ana")
+    if taken:
+        assert await host.order("shop-1", order) == []
+    else:
+        with pytest.raises(RefusedError, match="taken nothing for 60 s"):
+            await host.order("shop-1", order)
