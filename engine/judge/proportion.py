@@ -86,9 +86,8 @@ class ProportionJudge:
         if self.problem:
             return
         if not judged and self.metric.kind == "latency" and sample.canary:
-            sample = replace(
-                sample, canary=Counts(value=sample.canary.value)
-            )  # a cold start is slow, which is no fault
+            # A cold start is slow, which is no fault: of a warmup only the value is shown.
+            sample = replace(sample, canary=Counts(value=sample.canary.value))
         if sample.canary is None or (sample.stable is None and self.test.control):
             self.unread = _missing(sample)
         self.view.look(sample, unread=bool(self.unread))
