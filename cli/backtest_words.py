@@ -101,7 +101,7 @@ def _healthy(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"  would have raised {_plural(sum(found['alerts'].values()), 'alert')}{_each(found['alerts'])}"
     yield f"  would have promoted {_of(found['passed'], releases)}"
     if found["held"]:
-        yield f"  {found['held']} neither: still held after twice the time of all stages, or when records ended"
+        yield f"  {found['held']} neither: held after twice the time of all stages, or the records ended"
 
 
 def _enough(stage: Mapping[str, Any], releases: int) -> Iterator[str]:

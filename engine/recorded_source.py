@@ -86,8 +86,9 @@ class _Reader:
         """The newest stretch first, for reading may end early; then from the oldest on."""
         until = time.monotonic() + limit_s
         reach = await self._reach(since_s, stretch_s) if most > 1 else min(since_s, stretch_s)
-        length = min(reach, stretch_s)
-        number = max(1, min(most, int(reach / length), int(MOST_SCRAPES * self._step / length)))
+        room = max(1, int(reach / stretch_s))
+        number = max(1, min(room, most, int(MOST_SCRAPES * self._step / stretch_s)))
+        length = min(stretch_s, reach) if number < room else reach / number  # what there is room for is read whole
         apart = (reach - length) / max(1, number - 1)
         read: dict[int, list[Reading]] = {}
         for back in [0, *range(number - 1, 0, -1)]:

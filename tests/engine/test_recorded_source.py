@@ -107,6 +107,14 @@ async def test_a_past_that_is_shorter_than_asked_for_is_read_whole(keep) -> None
     assert found.origin.startswith("prometheus: v1 in one stretch of the last ")
 
 
+async def test_what_there_is_room_for_is_read_without_a_gap(keep) -> None:
+    keep(kept_s=40 * DAY)
+    found = await read(9000.0)
+    assert found is not None
+    assert sorted(one for one in Keeper.asked if one[1] > 100) == [(0, 4500), (4500, 4500)]
+    assert found.seconds == 9000.0
+
+
 async def test_reading_ends_early_with_the_newest_stretch_at_least(keep) -> None:
     keep(kept_s=40 * DAY)
     found = await read(30 * DAY, limit_s=0.0)
