@@ -27,7 +27,7 @@ _SAY: dict[type[Event], Callable[[Any, State], str]] = {
     ev.EngineTook: lambda e, _s: f"an engine holds the release (epoch {e.epoch})",
     ev.JournalLate: lambda e, _s: f"the journal does not answer, the record is kept aside: {e.reason}",
     ev.CanarySeen: lambda e, _s: f"canary {e.canary} is there, stable is {e.stable}",
-    ev.PastRead: lambda e, _s: f"stable's past: {e.seconds:,.0f} s read" + _because("; ".join(e.remarks)),
+    ev.PastRead: lambda e, _s: _past(e),
     ev.RevisionChanged: lambda e, _s: f"another version runs now: canary {e.canary}, stable {e.stable}; proof is void",
     ev.OrderAccepted: lambda e, _s: f"{e.who} ordered {_verb(e.verb)}" + _because(e.reason),
     ev.OrderRefused: lambda e, _s: f"{_verb(e.verb)} of {e.who} refused: {e.why}",
@@ -113,6 +113,12 @@ def noteworthy(event: Event) -> bool:
 
 def _verb(verb: str) -> str:
     return "roll back" if verb == "rollback" else verb
+
+
+def _past(event: ev.PastRead) -> str:
+    if not event.seconds:
+        return "the source keeps no past: the judge learns stable's usual values from now on"
+    return f"the judge has seen {event.seconds:,.0f} s of stable's past" + _because("; ".join(event.remarks))
 
 
 def _because(reason: str) -> str:

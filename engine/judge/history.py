@@ -12,6 +12,7 @@ from engine.judge.metric import Counts, Metric, Sample, show
 FAR = 1.5  # rates that differ by this factor, beyond chance, are a disagreement
 FAR_READING = 1.25  # the same for a quantile or a gauge
 CHANCE = 1e-3
+LEAST_S = 60.0  # a shorter past says nothing about what is usual
 MOST_READINGS = 720  # an hour at 5 s
 
 
@@ -50,6 +51,8 @@ class History:
 
         A past that is itself past the line matters more: no canary can then be proven inside it.
         """
+        if self.seconds < LEAST_S:
+            return ""
         stated, seen = self.metric.baseline, self.seen()
         line = lines_of(self.metric).share
         if line is not None and self.total and upper_tail(self.bad / phi, self.total / phi, line) < CHANCE:

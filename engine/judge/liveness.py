@@ -18,13 +18,14 @@ class Liveness:
     requests: the canary's in this stage; judged: those that count as proof.
     expected: requests due to it since its last one, while it could be read (one scrape that fails is no silence).
     gone: scrapes in a row in which nothing of the canary could be read although stable had data.
+    weight: the one of the look before. The first look at a new weight shows mostly what was before it: nothing is due.
     """
 
-    KEPT = ("expected", "gone", "judged", "requests")
+    KEPT = ("expected", "gone", "judged", "requests", "weight")
     __slots__ = KEPT
 
     def __init__(self) -> None:
-        self.requests = self.judged = self.expected = 0.0
+        self.requests = self.judged = self.expected = self.weight = 0.0
         self.gone = 0
 
     def enter_stage(self) -> None:
@@ -38,12 +39,13 @@ class Liveness:
         readable = any(s.canary is not None for s in samples)
         self.requests += canary
         self.judged += canary if judged else 0.0
+        settled, self.weight = self.weight == weight, weight
         if weight <= 0:
             self.expected, self.gone = 0.0, 0
             return Verdict(NAME, Outcome.NO_DATA, "the canary has no weight: nothing to see of it yet")
         if canary > 0:
             self.expected = 0.0
-        elif weight < 100 and readable:
+        elif weight < 100 and readable and settled:
             self.expected += stable * weight / (100 - weight)
         if readable:
             self.gone = 0

@@ -24,7 +24,7 @@ EXAMPLES: dict[type[Event], tuple[Event, str]] = {
         (ev.EngineTook(at=0, epoch=3), "an engine holds the release (epoch 3)"),
         (ev.JournalLate(at=0, reason="disk full"), "the journal does not answer, the record is kept aside: disk full"),
         (ev.CanarySeen(at=0, canary="v2", stable="v1"), "canary v2 is there, stable is v1"),
-        (ev.PastRead(at=0, seconds=3600, remarks=("so much",)), "stable's past: 3,600 s read: so much"),
+        (ev.PastRead(at=0, seconds=3600, remarks=("so much",)), "the judge has seen 3,600 s of stable's past: so much"),
         (
             ev.RevisionChanged(at=0, canary="v3", stable="v1"),
             "another version runs now: canary v3, stable v1; proof is void",

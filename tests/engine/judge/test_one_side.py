@@ -36,7 +36,16 @@ def test_a_canary_that_is_not_read_three_times_is_gone() -> None:
 
 def test_a_canary_that_is_read_and_shows_no_request_is_silent() -> None:
     judge = judge_at(25)
+    look(judge, Counts(900), Counts())
     assert look(judge, Counts(900), Counts())["liveness"].outcome is Outcome.FAIL
+
+
+def test_the_first_look_after_a_shift_convicts_nobody_for_what_was_before_it() -> None:
+    judge = judge_at(5)
+    assert look(judge, Counts(4500), Counts(), weight=5)["liveness"].outcome is Outcome.NO_DATA
+    look(judge, Counts(4500), Counts(200), weight=5)
+    judge.enter_stage(1, 25, 100)
+    assert look(judge, Counts(90000), Counts(), weight=25)["liveness"].outcome is Outcome.NO_DATA
 
 
 def test_an_incident_on_both_sides_is_seen_though_the_canary_was_not_read_in_its_first_scrape() -> None:
@@ -53,7 +62,9 @@ def test_a_gauge_that_is_read_is_no_request_of_the_canary() -> None:
     judge = Judge(JudgeRules((ERRORS, pool), 2.0))
     judge.enter_stage(0, 25, 100)
     reading = Sample("pool", 2.0, Counts(1, value=50.0), Counts(1, value=50.0))
-    silent = judge.look([Sample("errors", 2.0, Counts(900), Counts()), reading], weight=25, judged=True)[-1]
+    scrape = [Sample("errors", 2.0, Counts(900), Counts()), reading]
+    judge.look(scrape, weight=25, judged=True)
+    silent = judge.look(scrape, weight=25, judged=True)[-1]
     assert (silent.metric, silent.outcome) == ("liveness", Outcome.FAIL)
 
 
