@@ -19,9 +19,9 @@ from engine.judge import Metric, Rules
 from engine.judge.backtest import Backtest, Fault, StagePlan, backtest
 from engine.judge.binomial import upper_tail
 from engine.judge.lines import lines_of
-from engine.plan import Plan
+from engine.plan.model import Plan
+from engine.plan.units import show_duration
 from engine.recorded import Recorded, RecordsError, seconds_of, usual_shares
-from engine.units import show_duration
 
 FACTORS = (2.0, 5.0, 20.0)
 LEARNING = 0.25  # the most of the records that is past only
@@ -30,6 +30,7 @@ FEWEST_BAD = 5.0  # bad events in a past from which a multiple of them can be ma
 HEALTHY_SHARE = 0.5  # of the time, for the replays without a fault
 REPLAYS_PER_FAULT = 20
 UNSURE = 0.05
+GOLDEN = (5**0.5 - 1) / 2  # its multiples, whole parts left out, are spread evenly wherever one stops (Weyl 1910)
 HALVINGS = 40
 
 
@@ -105,14 +106,14 @@ class Replays:
         for number in range(releases):
             if number and time_left() < 1 - HEALTHY_SHARE:
                 break
-            self._replay(results.healthy, number, releases)
+            self._replay(results.healthy, number)
             told(f"{results.healthy.releases} of {releases} healthy releases")
         rounds = max(1, min(REPLAYS_PER_FAULT, releases // 10))
         for number in range(rounds):
             for one in results.faults:
                 if time_left() <= 0:
                     return results
-                self._replay(one.found, number, rounds)
+                self._replay(one.found, number)
             told(f"{number + 1} of {rounds} releases of each fault")
         return results
 
@@ -125,12 +126,12 @@ class Replays:
                 " to learn from"
             )
 
-    def _replay(self, found: Backtest, number: int, of: int) -> None:
-        """One more release, from the place that is its among `of`."""
+    def _replay(self, found: Backtest, number: int) -> None:
+        """One more release. However few there is time for, their places are spread over all of the records."""
         course = self.course
         long = PATIENCE * course.least_s
         room = max(0.0, self._ends[-1] - self.past_s - long)
-        first = self._index(room * number / of)
+        first = self._index(room * (number * GOLDEN % 1))
         begins = self._index(self._begun(first) + self.past_s)
         ends = self._index(self._begun(begins) + long) + 1
         chance = random.Random(number)  # noqa: S311  it splits traffic and guards nothing

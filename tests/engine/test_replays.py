@@ -6,8 +6,9 @@ import random
 
 import pytest
 
+from engine import replays
 from engine.judge import Counts, Metric, Rules, Sample, Threshold
-from engine.judge.backtest import StagePlan
+from engine.judge.backtest import Backtest, StagePlan, backtest
 from engine.recorded import Recorded, RecordsError
 from engine.replays import Course, Replays, at_most, injections, quantile
 
@@ -41,14 +42,24 @@ def test_the_same_records_give_the_same_results() -> None:
     assert run(recorded(120), 3) == run(recorded(120), 3)
 
 
-def test_replays_begin_at_different_places_where_there_is_room() -> None:
+def test_however_few_replays_there_is_time_for_they_begin_all_over_the_records(monkeypatch) -> None:
+    begun: list[int] = []
+    scrapes = recorded(1000)
+    places = {id(scrape): index for index, scrape in enumerate(scrapes.scrapes)}
+
+    def seen(*given, **more) -> Backtest:
+        begun.append(places[id(given[2][0])])
+        return backtest(*given, **more)
+
+    monkeypatch.setattr(replays, "backtest", seen)
+    time_left = iter([1.0] * 7 + [0.0] * 9)
     told: list[str] = []
-    scrapes = recorded(2000)
-    replays = Replays(COURSE, scrapes)
-    seen = {replays._index(room) for room in (0, 100, 9000)}
-    assert seen == {0, 20, 1800}
-    replays.run(3, lambda: 1.0, told.append)
-    assert told[:3] == [f"{number} of 3 healthy releases" for number in (1, 2, 3)]
+    results = Replays(COURSE, scrapes).run(200, lambda: next(time_left), told.append)
+    assert results.healthy.releases == len(begun) == 8
+    in_quarters = [sum(quarter * 223 <= one < (quarter + 1) * 223 for one in begun) for quarter in range(4)]
+    assert min(in_quarters) >= 1
+    assert max(in_quarters) <= 3
+    assert told[-1] == "8 of 200 healthy releases"
 
 
 def test_when_the_time_is_over_there_is_one_healthy_release_at_least() -> None:
