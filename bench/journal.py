@@ -15,8 +15,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from engine.journal import Journal
-from engine.journal_records import TICK, Record, encode
+from engine.journal.records import TICK, Record, encode
+from engine.journal.store import Journal
 
 METRICS = ("error_rate", "latency_p50", "latency_p95", "latency_p99", "checkout_success", "db_pool_used")
 RELEASE = "bench-1"

@@ -16,9 +16,9 @@ from cli.durations import seconds
 from cli.ending import Exit, fail, show
 
 if TYPE_CHECKING:
-    from engine.plan import Plan
-    from engine.recorded import Recorded
-    from engine.replays import Replays, Results
+    from engine.past.recorded import Recorded
+    from engine.past.replays import Replays, Results
+    from engine.plan.model import Plan
     from engine.routers import Router
 
 DEFAULT_LIMIT_S = 20.0
@@ -41,9 +41,9 @@ def backtest(plan: Path, since: float | None, releases: int, limit: float | None
     Reads the source's own history where it keeps one, else the journal of this service's releases.
     """
     from cli.backtest_words import as_data, as_text
-    from engine.plan import read_plan
-    from engine.problem import PlanError
-    from engine.recorded import RecordsError
+    from engine.past.recorded import RecordsError
+    from engine.plan.model import read_plan
+    from engine.plan.problem import PlanError
 
     stopwatch = _Stopwatch(limit or DEFAULT_LIMIT_S)
     try:
@@ -76,7 +76,7 @@ def _recorded(plan: Plan, since_s: float, version: str, stopwatch: _Stopwatch) -
     from dataclasses import replace
 
     from engine.client import home
-    from engine.recorded import RecordsError, from_journal, journal_path
+    from engine.past.recorded import RecordsError, from_journal, journal_path
 
     limit_s = READING_SHARE * stopwatch.limit_s
     found, problem = asyncio.run(_from_source(plan, since_s, version, limit_s))
@@ -94,9 +94,9 @@ async def _from_source(plan: Plan, since_s: float, version: str, limit_s: float)
     """What the source keeps, or None and why there is nothing of it. Raises RecordsError."""
     from engine.assembly import router_of
     from engine.client import home
-    from engine.recorded import RecordsError
-    from engine.recorded_source import from_source
-    from engine.replays import PATIENCE
+    from engine.past.recorded import RecordsError
+    from engine.past.replays import PATIENCE
+    from engine.past.source import from_source
     from engine.routers import RouterError
     from engine.secrets import SecretMissingError, Secrets
 
@@ -125,8 +125,8 @@ async def _stable_now(router: Router) -> str:
 
 def _replayed(plan: Plan, recorded: Recorded, releases: int, stopwatch: _Stopwatch) -> tuple[Replays, Results]:
     from engine.assembly import rules_of
-    from engine.recorded import RecordsError
-    from engine.replays import Replays, course_of
+    from engine.past.recorded import RecordsError
+    from engine.past.replays import Replays, course_of
 
     try:
         replays = Replays(course_of(plan, recorded.metrics, rules_of(plan).interval_s), recorded)

@@ -8,10 +8,10 @@ from typing import Any
 
 from cli.wrapped import WIDTH, wrapped
 from engine.judge import words
-from engine.plan import Plan
-from engine.recorded import Recorded
-from engine.replays import Injected, Replays, Results, at_most, quantile
-from engine.units import show_duration
+from engine.past.recorded import Recorded
+from engine.past.replays import Injected, Replays, Results, at_most, quantile
+from engine.plan.model import Plan
+from engine.plan.units import show_duration
 
 LATE = 0.95  # the slow end of what is told
 ENOUGH = 2.0  # scrapes after its end within which a stage that is proven counts as in time

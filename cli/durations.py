@@ -7,7 +7,7 @@ import click
 
 def seconds(_context: click.Context, _option: click.Parameter, written: str | None) -> float | None:
     """An option's callback: a text such as `90s` or `3m` as seconds. Raises a usage error that says what is allowed."""
-    from engine.units import NotUnderstoodError, parse_duration
+    from engine.plan.units import NotUnderstoodError, parse_duration
 
     if written is None:
         return None

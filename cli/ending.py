@@ -70,7 +70,7 @@ def plain(text: str) -> str:
 def _plain_line(line: str) -> str:
     if line.isprintable():
         return line
-    from engine.problem import printable
+    from engine.plan.problem import printable
 
     return printable(line, longest=len(line))
 

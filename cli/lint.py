@@ -12,11 +12,11 @@ import click
 
 from cli.lint_traffic import proof_data, proof_text, traffic_of
 from engine.advice import Advice, advise
-from engine.plan import Plan, read_plan
-from engine.plan_metrics import MetricForm
-from engine.problem import PlanError, printable
-from engine.traffic import advise_on, outlooks
-from engine.units import show_duration, show_threshold
+from engine.past.traffic import advise_on, outlooks
+from engine.plan.metrics import MetricForm
+from engine.plan.model import Plan, read_plan
+from engine.plan.problem import PlanError, printable
+from engine.plan.units import show_duration, show_threshold
 
 INVALID = 2
 WAYS_ON = {"manual": "then an operator advances", "auto": "then the engine advances"}

@@ -9,9 +9,9 @@ from typing import Any
 
 from cli.wrapped import wrapped
 from engine.line import state_folder
-from engine.plan import Plan
-from engine.recorded import RecordsError, from_journal, journal_path
-from engine.traffic import Outlook, Traffic, at_rate, observed, stated, unknown
+from engine.past.recorded import RecordsError, from_journal, journal_path
+from engine.past.traffic import Outlook, Traffic, at_rate, observed, stated, unknown
+from engine.plan.model import Plan
 
 MOST_TICKS = 2000  # of the latest releases
 

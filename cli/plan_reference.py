@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import sample_configs
-from engine.plan import Plan
+from engine.plan.model import Plan
 
 Schema = Mapping[str, Any]
 

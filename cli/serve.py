@@ -19,7 +19,7 @@ def serve() -> None:
     runs again, and nothing guards them meanwhile.
     """
     from engine import server
-    from engine.journal_records import JournalError, JournalLocked
+    from engine.journal.records import JournalError, JournalLocked
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Final
 
 from engine.judge.metric import Metric, Threshold
-from engine.plan import Plan
-from engine.plan_parts import Migration
-from engine.units import show_duration, show_threshold
+from engine.plan.model import Plan
+from engine.plan.parts import Migration
+from engine.plan.units import show_duration, show_threshold
 
 FIRST_WEIGHT: Final = 10
 LARGEST_STEP: Final = 6

@@ -10,9 +10,9 @@ from engine.checklist import default_items, not_applicable, with_proofs
 from engine.checks import Check
 from engine.controller import Parts
 from engine.events import Item, Rules, StageRule
-from engine.plan import Plan
-from engine.plan_choice import CheckChoice
-from engine.plan_metrics import AnyMetric, BadShare, Gauge, GoodShare, Latency
+from engine.plan.choice import CheckChoice
+from engine.plan.metrics import AnyMetric, BadShare, Gauge, GoodShare, Latency
+from engine.plan.model import Plan
 from engine.routers import Router
 from engine.secrets import Secrets
 from engine.sources.reading import Query

@@ -17,23 +17,12 @@ from typing import Any, Protocol
 from engine import events as ev
 from engine.checks import Check, CheckResult, Place
 from engine.events import CheckList, CheckOutcome, Event, Rules, Step
-from engine.journal_records import Record
+from engine.inputs import Answered, Checked, Clock, Input, JournalSlow, Looked, Observed, Order, PastLearned, Took
+from engine.journal.recorder import Recorder
+from engine.journal.records import Record
 from engine.judge import Judge, Sample
 from engine.judge import Rules as JudgeRules
-from engine.recorder import Recorder
-from engine.release import (
-    Answered,
-    Checked,
-    Clock,
-    Input,
-    JournalSlow,
-    Looked,
-    Observed,
-    Order,
-    PastLearned,
-    Took,
-    decide,
-)
+from engine.release import decide
 from engine.routers import Router, RouterConflict, RouterError, Write
 from engine.sources import Source
 from engine.sources.reading import Differences, Query, Reading
@@ -441,11 +430,13 @@ class Controller:
 
     def _restored_judge(self, kept: dict[str, Any]) -> Judge:
         stored = kept.get("judge")
-        if stored and (stored["stage"], stored["revision"]) == (self.state.stage, self.state.revision):
-            return Judge.restore(self._judge_rules, stored["state"])
-        # The stage began after the last tick was kept: nothing of it has been judged yet.
-        judge = Judge(self._judge_rules)
-        self._enter_stage(judge)
+        if not stored or stored["revision"] != self.state.revision:
+            judge = Judge(self._judge_rules)  # proof of another revision is worth nothing
+            self._enter_stage(judge)
+            return judge
+        judge = Judge.restore(self._judge_rules, stored["state"])
+        if stored["stage"] != self.state.stage:  # the stage began after the last tick was kept
+            self._enter_stage(judge)
         return judge
 
     def journal_trouble(self, reason: str) -> None:

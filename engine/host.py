@@ -13,11 +13,11 @@ from typing import Any
 from engine import events as ev
 from engine.assembly import parts_of, router_of, rules_of, unneeded
 from engine.controller import Controller, Parts, Said, Time, events_of, record_of
-from engine.journal import Journal
-from engine.journal_writer import JournalWriter
-from engine.plan import Plan, parse_plan
-from engine.recorder import Recorder
-from engine.release import Observation, Order, SupersedeOld
+from engine.inputs import Observation, Order, SupersedeOld
+from engine.journal.recorder import Recorder
+from engine.journal.store import Journal
+from engine.journal.writer import JournalWriter
+from engine.plan.model import Plan, parse_plan
 from engine.routers import Router, RouterError
 from engine.script import script_path, write_script
 from engine.secrets import SecretMissingError, Secrets

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from engine.problem import nearest, printable
+from engine.plan.problem import nearest, printable
 
 Family = Literal["router", "source", "check"]
 

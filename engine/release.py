@@ -49,14 +49,27 @@ sides can be read and the release is held by an engine, at this look and since t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from engine import events as ev
 from engine.checklist import proofs
 from engine.events import ENGINE, SCRIPT, CheckList, CheckOutcome, Event, Step
 from engine.gates import MISPLACED, blockers, enough_bake, refusal, to_ask_again
+from engine.inputs import (
+    Answered,
+    Checked,
+    Clock,
+    Input,
+    JournalSlow,
+    Looked,
+    Observation,
+    Observed,
+    Order,
+    PastLearned,
+    SupersedeOld,
+    Took,
+)
 from engine.judge.metric import Outcome, Sample, Verdict
 from engine.state import FAILING, FORWARD, GOING_BACK, RINGING, Intent, Phase, State, apply, check_key
 
@@ -65,119 +78,6 @@ DECIDE_S = 300.0  # an alert that is neither proven nor over by then asks a pers
 REWRITE_S = 2.0  # a raise that failed is not written again sooner
 QUICK_S, SLOW_S = 1.0, 5.0  # between two attempts to roll back, in the first half minute and later
 HASTE_S = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
-    """Something the machine is told, at a time in seconds since the epoch."""
-
-    at: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Took(Input):
-    """An engine with this fencing epoch takes the release."""
-
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order(Input):
-    """A person's order. Those that move forward carry the stage and revision they were meant for."""
-
-    id: str
-    verb: str
-    who: str
-    reason: str = ""
-    stage: int | None = None
-    revision: str | None = None
-    item: str = ""
-    override: bool = False
-    asked_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What a router shows. Weight in percent; `canary`, `stable` are versions, empty when they do not answer."""
-
-    weight: float
-    canary: str = ""
-    stable: str = ""
-    canary_ready: int | None = None
-    stable_ready: int | None = None
-    generation: str = ""
-    mark: str = ""
-    by: str = ""
-    marked_release: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed(Input):
-    """The router was read; the reading began at `begun`. `seen` is None when it did not answer: `problem` says why."""
-
-    begun: float
-    seen: Observation | None
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looked(Input):
-    """One look of the judge. `weight` is what the router showed in the same tick, None when it was not read;
-    `problem` is set when the source showed nothing of either side."""
-
-    weight: float | None
-    samples: tuple[Sample, ...]
-    verdicts: tuple[Verdict, ...]
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered(Input):
-    """A write was answered, or its time was up. `conflict`: somebody changed the route since it was read."""
-
-    number: str
-    ok: bool
-    detail: str = ""
-    conflict: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked(Input):
-    """A check answered."""
-
-    list: CheckList
-    name: str
-    attempt: int
-    outcome: CheckOutcome
-    summary: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clock(Input):
-    """Time passed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastLearned(Input):
-    """The judge knows stable's past: `seconds` of it; `remarks` say where the plan's baselines disagree with it."""
-
-    seconds: float
-    remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SupersedeOld(Input):
-    """Release `by` began on the same target: the old side that this one kept serves another purpose now."""
-
-    by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalSlow(Input):
-    """The journal did not take a record in time; the engine went ahead."""
-
-    reason: str
 
 
 class _Turn:

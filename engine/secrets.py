@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from engine.literal_secrets import HIDDEN, REFERENCE
+from engine.plan.literal_secrets import HIDDEN, REFERENCE
 
 FOLDER = "secrets"
 SHORTEST_HIDDEN = 4  # characters; hiding shorter ones would eat ordinary text

@@ -36,8 +36,9 @@ from starlette.types import Send
 from engine import events as ev
 from engine.controller import Said
 from engine.host import Host, RefusedError, StartOrder, UnknownReleaseError
-from engine.problem import PlanError, printable
-from engine.release import VERBS, Order
+from engine.inputs import Order
+from engine.plan.problem import PlanError, printable
+from engine.release import VERBS
 from engine.view import look, summary
 
 log = logging.getLogger(__name__)

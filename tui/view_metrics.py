@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from engine.judge.explain import explain
 from engine.judge.metric import Metric, Outcome, Threshold, Verdict, show
+from engine.plan.units import show_threshold
 from engine.state import FORWARD, State
-from engine.units import show_threshold
 from tui.story import Reading, Story
 from widgets.chart import ChartData
 from widgets.glyphs import Glyphs

@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
-from engine.plan_fields import Duration, HeaderName, Line, Text, Whole
-from engine.plan_part import PlanPart, fault, raise_faults
-from engine.units import NotUnderstoodError
+from engine.plan.fields import Duration, HeaderName, Line, Text, Whole
+from engine.plan.part import PlanPart, fault, raise_faults
+from engine.plan.units import NotUnderstoodError
 
 
 def _path(written: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.release import Observation
+from engine.inputs import Observation
 
 
 class RouterError(Exception):

@@ -6,8 +6,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from engine.plan_fields import Name, Url
-from engine.plan_part import PlanPart, fault, raise_faults
+from engine.plan.fields import Name, Url
+from engine.plan.part import PlanPart, fault, raise_faults
 
 
 class SandboxConfig(PlanPart):

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from engine.events import SCRIPT
-from engine.release import Observation
+from engine.inputs import Observation
 from engine.routers import RouterConflict, RouterError, Write
 from engine.routers.config import SandboxConfig
 

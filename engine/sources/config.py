@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from engine.literal_secrets import REFERENCE
-from engine.plan_fields import Duration, HeaderName, Line, Url
-from engine.plan_part import PlanPart, fault, raise_faults
-from engine.units import show_duration
+from engine.plan.fields import Duration, HeaderName, Line, Url
+from engine.plan.literal_secrets import REFERENCE
+from engine.plan.part import PlanPart, fault, raise_faults
+from engine.plan.units import show_duration
 
 SHORTEST_INTERVAL_S = 1.0
 LONGEST_INTERVAL_S = 60.0

@@ -21,12 +21,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.plan.units import show_duration
 from engine.sources.config import PrometheusConfig
 from engine.sources.prometheus_api import Answer, PrometheusApi, PrometheusError
 from engine.sources.prometheus_rhythm import Rhythms
 from engine.sources.prometheus_series import Ask, Read, asks, read_series, scrape_times, values_of
 from engine.sources.reading import Query, Reading, Side
-from engine.units import show_duration
 
 STALE_INTERVALS = 3  # a sample older than this many is missing
 STEPS = 1000  # points of each series in one answer about the past; a server refuses 11,000

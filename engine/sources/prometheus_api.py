@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from engine.problem import printable
+from engine.plan.problem import printable
 from engine.sources.config import PrometheusConfig
 
 LONGEST_BODY = 16 * 1024 * 1024  # bytes; an answer beyond this is not one a release needs

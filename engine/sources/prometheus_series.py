@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.selector import PLACEHOLDER, Matcher, Selector
+from engine.plan.selector import PLACEHOLDER, Matcher, Selector
 from engine.sources.native_histogram import cumulative
 from engine.sources.reading import BUCKET, GAUGE, PART, TOTAL, Query, Side
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.judge.metric import Counts, Metric, Sample
-from engine.selector import Selector
+from engine.plan.selector import Selector
 
 Side = Literal["stable", "canary"]
 SIDES: tuple[Side, Side] = ("stable", "canary")

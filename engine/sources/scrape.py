@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 from prometheus_client.samples import Sample as Line
 
-from engine.selector import Selector
+from engine.plan.selector import Selector
 from engine.sources.config import ScrapeConfig
 from engine.sources.reading import BUCKET, GAUGE, PART, SIDES, TOTAL, Query, Reading, Side
 

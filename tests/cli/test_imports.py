@@ -71,13 +71,15 @@ def test_a_roll_back_loads_only_what_it_needs():
     assert not loaded & (HEAVY | slow)
 
 
-@pytest.mark.parametrize("module", ["engine.release", "engine.judge", "engine.plan", "engine.outlook", "engine.codec"])
+@pytest.mark.parametrize(
+    "module", ["engine.release", "engine.judge", "engine.plan.model", "engine.outlook", "engine.codec"]
+)
 def test_what_decides_loads_no_library_of_the_network_or_the_disk(module):
     heavy = {"httpx", "sqlalchemy", "starlette", "uvicorn", "prometheus_client", "sqlite3", "http"}
     assert not loaded_by(f"import {module}") & heavy
 
 
 def test_a_plan_of_built_in_kinds_loads_no_library_of_the_network():
-    plan = "from pathlib import Path; from sample_configs import path; from engine.plan import read_plan"
+    plan = "from pathlib import Path; from sample_configs import path; from engine.plan.model import read_plan"
     loaded = loaded_by(f"{plan}; read_plan(path('sandbox.yaml'))")
     assert not loaded & {"httpx", "sqlalchemy", "starlette", "uvicorn", "prometheus_client", "textual"}

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 import sample_configs
 from cli.lint import lint
 from engine.codec import encode
-from engine.journal import Journal
-from engine.journal_records import Record
+from engine.journal.records import Record
+from engine.journal.store import Journal
 from engine.judge import Counts, Sample
-from engine.plan import read_plan
+from engine.plan.model import read_plan
 
 FULL = str(sample_configs.path("sandbox-full.yaml"))
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import sample_configs
 from cli.plan_reference import plan_reference, plan_schema
 from cli.schema import schema
-from engine.plan import read_plan
+from engine.plan.model import read_plan
 from engine.registry import FAMILIES
 
 SCHEMA = plan_schema()

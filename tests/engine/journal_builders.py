@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.journal import Journal
-from engine.journal_records import TICK, Record
+from engine.journal.records import TICK, Record
+from engine.journal.store import Journal
 
 J = TypeVar("J", bound=Journal)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from engine.journal import Journal
-from engine.journal_records import JournalUnavailable, Record
+from engine.journal.records import JournalUnavailable, Record
+from engine.journal.store import Journal
 
 
 class MoodyJournal(Journal):

@@ -8,8 +8,9 @@ from typing import Any
 
 from engine import events as ev
 from engine.events import CheckOutcome, Event, Item, Rules, StageRule, Step
+from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, Took
 from engine.judge import Counts, Metric, Outcome, Sample, Threshold, Verdict
-from engine.release import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, Took, decide
+from engine.release import decide
 from engine.state import Phase, State, apply, created, fold
 
 START = 1_000_000.0

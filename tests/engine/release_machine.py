@@ -11,9 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from engine import events as ev
 from engine.events import CheckList, CheckOutcome, Event, Rules
 from engine.gates import blockers, refusal
+from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, Took
 from engine.judge import Verdict
 from engine.outlook import outlook
-from engine.release import VERBS, Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, Took, decide
+from engine.release import VERBS, decide
 from engine.state import FORWARD, GOING_BACK, Phase, State, apply, created, fold
 from tests.engine.release_driver import START, creation, rules, sample, stored, verdict
 from tests.engine.release_witness import Witness

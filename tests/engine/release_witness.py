@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from engine import events as ev
 from engine.events import ENGINE, CheckOutcome, Event, Rules
+from engine.inputs import Answered, Input, Looked, Observed, Took
 from engine.judge import Outcome
-from engine.release import Answered, Input, Looked, Observed, Took
 from engine.state import FORWARD, GOING_BACK, State
 
 Key = tuple[str, str]

@@ -16,7 +16,7 @@ from engine.checklist import default_items
 from engine.client import EngineClient
 from engine.events import StageRule
 from engine.host import Host
-from engine.release import Observation
+from engine.inputs import Observation
 from engine.server import Server, bind
 from engine.sources.reading import PART, TOTAL, Reading
 

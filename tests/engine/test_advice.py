@@ -6,7 +6,7 @@ import pytest
 
 import sample_configs
 from engine.advice import advise
-from engine.plan import Plan, read_plan
+from engine.plan.model import Plan, read_plan
 
 
 def by_the_book(**changes: object) -> Plan:

@@ -5,8 +5,8 @@ import pytest
 from engine import events as ev
 from engine.checklist import POST, PRE, default_items, not_applicable, with_proofs
 from engine.events import CheckOutcome, Item, StageRule
+from engine.inputs import Looked
 from engine.judge import Counts, Metric, Outcome, Sample, Threshold
-from engine.release import Looked
 from tests.engine.release_driver import CPU, ERRORS, LATENCY, Driver, rules, sample, verdict
 
 FOUR = tuple(StageRule(weight, 60, bake, 1000) for weight, bake in ((5, 900), (25, 900), (50, 900), (100, 3600)))

@@ -12,8 +12,8 @@ import pytest
 
 from engine import events as ev
 from engine.events import Event
-from engine.journal_records import Record
-from engine.release import Order
+from engine.inputs import Order
+from engine.journal.records import Record
 from engine.routers import RouterConflict, Write
 from engine.state import Phase
 from tests.support.engine_bench import Bench, MemoryJournal, bench, rules, stages_entered

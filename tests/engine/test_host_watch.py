@@ -12,7 +12,7 @@ import pytest
 from engine.controller import Controller
 from engine.events import Event
 from engine.host import Host, RefusedError, WallTime, _Held
-from engine.release import Order
+from engine.inputs import Order
 from engine.state import State, created
 from tests.engine.moody_journal import until
 from tests.support.engine_bench import creation, rules

@@ -17,8 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.journal import Journal
-from engine.journal_records import (
+from engine.journal.records import (
     TICK,
     JournalConflict,
     JournalCorrupt,
@@ -29,6 +28,7 @@ from engine.journal_records import (
     ReleaseRow,
     sealed,
 )
+from engine.journal.store import Journal
 from tests.engine.journal_builders import METRICS, RELEASE, event, history, started, tick, write_history
 
 json_values = st.recursive(
@@ -267,7 +267,7 @@ def test_another_process_reads_while_this_one_writes(path: Path) -> None:
 
 def _read_elsewhere(path: Path) -> int:
     program = (
-        "import sys, pathlib; from engine.journal import Journal\n"
+        "import sys, pathlib; from engine.journal.store import Journal\n"
         f"print(Journal.open(pathlib.Path(sys.argv[1]), readonly=True).last_seq({RELEASE!r}))"
     )
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)

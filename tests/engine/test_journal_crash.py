@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.journal import Journal
+from engine.journal.store import Journal
 from tests.engine.journal_builders import RELEASE, tick
 
 WRITES = """
 import sys
 from pathlib import Path
 from tests.engine.journal_builders import RELEASE, started, tick
-from engine.journal import Journal
+from engine.journal.store import Journal
 
 path = Path(sys.argv[1])
 journal = Journal.open(path) if path.exists() else started(path)
@@ -31,8 +31,8 @@ while True:
 FILLS_DISK = """
 import asyncio, resource, sys
 from pathlib import Path
-from engine.journal_records import JournalUnavailable
-from engine.journal_writer import JournalWriter
+from engine.journal.records import JournalUnavailable
+from engine.journal.writer import JournalWriter
 from tests.engine.journal_builders import RELEASE, started, tick
 
 async def main() -> None:

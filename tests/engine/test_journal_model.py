@@ -14,8 +14,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.journal_records import TICK, JournalConflict, JournalUnavailable, Record
-from engine.journal_writer import JournalWriter
+from engine.journal.records import TICK, JournalConflict, JournalUnavailable, Record
+from engine.journal.writer import JournalWriter
 from tests.engine.journal_builders import copy_files, event, tick, with_release
 from tests.engine.moody_journal import MoodyJournal, until
 

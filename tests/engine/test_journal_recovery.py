@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engine import journal_check, journal_recovery
-from engine.journal import Journal
-from engine.journal_records import TICK, JournalCorrupt, Record
+from engine.journal import check as journal_check
+from engine.journal import recovery as journal_recovery
+from engine.journal.records import TICK, JournalCorrupt, Record
+from engine.journal.store import Journal
 from tests.engine.journal_builders import RELEASE, copy_files, event, history, started, with_release
 
 LENGTH = 60

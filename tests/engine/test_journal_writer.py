@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from engine.journal import Journal
-from engine.journal_records import JournalConflict, JournalUnavailable, Record
-from engine.journal_writer import Backlog, JournalWriter
-from engine.spool import Spooled
+from engine.journal.records import JournalConflict, JournalUnavailable, Record
+from engine.journal.spool import Spooled
+from engine.journal.store import Journal
+from engine.journal.writer import Backlog, JournalWriter
 from tests.engine.journal_builders import RELEASE, event, history, tick, with_release
 from tests.engine.moody_journal import MoodyJournal, until
 

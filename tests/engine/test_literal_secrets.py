@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.literal_secrets import HIDDEN, hide, holds_a_secret, is_literal, names_a_secret
+from engine.plan.literal_secrets import HIDDEN, hide, holds_a_secret, is_literal, names_a_secret
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.judge.metric import Metric, Threshold
-from engine.plan import Plan, parse_plan, read_plan
-from engine.problem import PlanError, Problem
+from engine.plan.model import Plan, parse_plan, read_plan
+from engine.plan.problem import PlanError, Problem
 
 LEAST = """\
 service: checkout
@@ -384,7 +384,7 @@ def test_a_file_that_can_not_be_read_is_a_fault_too(tmp_path: Path):
 
 def test_reading_a_plan_imports_nothing_that_does_input_or_output():
     code = (
-        "import sys; from engine.plan import parse_plan; parse_plan(sys.stdin.buffer.read());"
+        "import sys; from engine.plan.model import parse_plan; parse_plan(sys.stdin.buffer.read());"
         "print([name for name in ('httpx', 'sqlalchemy', 'textual', 'starlette', 'prometheus_client', 'asyncio')"
         " if name in sys.modules])"
     )

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine.codec import encode
-from engine.journal import Journal
-from engine.journal_records import Record
+from engine.journal.records import Record
+from engine.journal.store import Journal
 from engine.judge import Counts, Metric, Sample, Threshold
-from engine.recorded import Recorded, RecordsError, from_journal, shown, usual_shares
+from engine.past.recorded import Recorded, RecordsError, from_journal, shown, usual_shares
 
 ERRORS = Metric("errors", "bad", (Threshold(0.02),), baseline=0.001)
 SLOW = Metric("slow", "latency", (Threshold(0.25),), baseline=0.15, quantile=0.95)

@@ -10,9 +10,9 @@ from typing import ClassVar
 import pytest
 
 from engine import registry
-from engine.plan import Plan, parse_plan
-from engine.recorded import Recorded, RecordsError
-from engine.recorded_source import from_source
+from engine.past.recorded import Recorded, RecordsError
+from engine.past.source import from_source
+from engine.plan.model import Plan, parse_plan
 from engine.secrets import Secrets
 from engine.sources.reading import Query, Reading
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from engine import recorder as module
-from engine.journal import Journal
-from engine.journal_records import Record
-from engine.journal_writer import JournalWriter
-from engine.recorder import Recorder
+from engine.journal import recorder as module
+from engine.journal.recorder import Recorder
+from engine.journal.records import Record
+from engine.journal.store import Journal
+from engine.journal.writer import JournalWriter
 from tests.engine.moody_journal import MoodyJournal, until
 
 RELEASE = "shop-1"

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from engine import registry
 from engine.checks.config import HttpConfig
-from engine.plan import parse_plan
-from engine.problem import PlanError
+from engine.plan.model import parse_plan
+from engine.plan.problem import PlanError
 from engine.registry import BrokenPluginError, UnknownKindError, config_of, kinds, resolve
 
 

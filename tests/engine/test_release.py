@@ -6,8 +6,8 @@ import pytest
 
 from engine import events as ev
 from engine.events import CheckOutcome, Step
+from engine.inputs import SupersedeOld
 from engine.judge import Outcome
-from engine.release import SupersedeOld
 from engine.state import GOING_BACK, Phase
 from tests.engine.release_driver import Driver, names, rules, verdict
 

@@ -14,8 +14,8 @@ from hypothesis.stateful import precondition, rule
 
 from engine import events as ev
 from engine.events import CheckOutcome
+from engine.inputs import JournalSlow, SupersedeOld
 from engine.judge import Outcome
-from engine.release import JournalSlow, SupersedeOld
 from engine.state import Phase
 from tests.engine.release_driver import START, verdict
 from tests.engine.release_machine import PEOPLE, Traffic

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from engine import replays
 from engine.judge import Counts, Metric, Rules, Sample, Threshold
 from engine.judge.backtest import Backtest, StagePlan, backtest
-from engine.recorded import Recorded, RecordsError
-from engine.replays import Course, Replays, at_most, injections, quantile
+from engine.past import replays
+from engine.past.recorded import Recorded, RecordsError
+from engine.past.replays import Course, Replays, at_most, injections, quantile
 
 ERRORS = Metric("errors", "bad", (Threshold(0.02),), baseline=0.002)
 STAGES = (StagePlan(25, 60, 100), StagePlan(50, 60, 100))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.selector import Matcher, Selector
-from engine.units import NotUnderstoodError
+from engine.plan.selector import Matcher, Selector
+from engine.plan.units import NotUnderstoodError
 
 
 @pytest.mark.parametrize(

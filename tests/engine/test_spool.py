@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.journal import Journal
-from engine.spool import Spool, Spooled
+from engine.journal.spool import Spool, Spooled
+from engine.journal.store import Journal
 from tests.engine.journal_builders import RELEASE, event, history, started, tick
 
 FIRST, SECOND = Spooled(RELEASE, (event(1), tick(2)), {"state": 2}), Spooled(RELEASE, (event(3),))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.judge.metric import Threshold
-from engine.units import (
+from engine.plan.units import (
     DURATION_PATTERN,
     LONGEST_S,
     PERCENT_PATTERN,

@@ -7,9 +7,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.problem import PlanError
-from engine.yaml_nodes import Mark
-from engine.yaml_source import MOST_BYTES, key_path, read_yaml
+from engine.plan.problem import PlanError
+from engine.plan.yaml_nodes import Mark
+from engine.plan.yaml_source import MOST_BYTES, key_path, read_yaml
 
 
 def fault_of(content: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.events import ShiftIntended
-from engine.release import Observation
+from engine.inputs import Observation
 
 RELEASE = "shop-1"
 

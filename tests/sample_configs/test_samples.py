@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 import sample_configs
 from engine.judge.metric import Threshold
-from engine.plan import Plan, read_plan
+from engine.plan.model import Plan, read_plan
 from sandbox.metrics import GatewayMetrics, ShopMetrics
 
 BELOW = {"relative": False, "above": False}

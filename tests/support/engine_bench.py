@@ -12,10 +12,10 @@ from typing import Any, TypeVar, cast
 from engine import events as ev
 from engine.controller import Controller, Said, events_of, record_of
 from engine.events import Event, Item, Rules, StageRule
-from engine.journal_records import JournalUnavailable, Record
-from engine.journal_writer import JournalWriter
-from engine.recorder import Recorder
-from engine.release import Order
+from engine.inputs import Order
+from engine.journal.recorder import Recorder
+from engine.journal.records import JournalUnavailable, Record
+from engine.journal.writer import JournalWriter
 from engine.state import Phase, State, fold
 from tests.support.fake_shop import QUERIES, Shop, parts
 from tests.support.virtual_time import LoopTime

@@ -21,7 +21,7 @@ import httpx
 from engine.client import EngineClient, EngineGone
 from engine.controller import events_of
 from engine.events import Event
-from engine.journal import Journal
+from engine.journal.store import Journal
 from engine.script import script_path
 from sandbox import process as sandbox_process
 

@@ -11,10 +11,10 @@ from typing import Any
 from engine.checks import CheckResult, Place
 from engine.controller import Parts
 from engine.events import SCRIPT, CheckOutcome
+from engine.inputs import Observation
 from engine.judge.metric import Metric, Threshold
-from engine.release import Observation
+from engine.plan.selector import Selector
 from engine.routers import RouterConflict, RouterError, Write
-from engine.selector import Selector
 from engine.sources.reading import Query, Reading, Side
 from tests.support.virtual_time import LoopTime
 

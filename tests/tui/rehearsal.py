@@ -9,8 +9,9 @@ from engine import events as ev
 from engine import release as machine
 from engine.checklist import default_items
 from engine.events import CheckOutcome, Event, Rules, StageRule
+from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, Took
 from engine.judge.metric import Counts, Metric, Outcome, Sample, Threshold, Verdict
-from engine.release import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, Took, decide
+from engine.release import decide
 from engine.state import State, apply, created
 
 START = 1_795_442_400.0  # a Monday in November, 14:00:00 UTC

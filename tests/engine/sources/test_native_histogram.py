@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.judge.metric import Metric, Threshold
-from engine.selector import Selector
+from engine.plan.selector import Selector
 from engine.sources.config import PrometheusConfig
 from engine.sources.native_histogram import cumulative
 from engine.sources.prometheus import PrometheusSource

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.judge.metric import Metric, Sample, Threshold
-from engine.selector import Selector
+from engine.plan.selector import Selector
 from engine.sources import prometheus, prometheus_api
 from engine.sources.config import PrometheusConfig
 from engine.sources.prometheus import PrometheusSource

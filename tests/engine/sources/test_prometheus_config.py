@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.plan import Plan, parse_plan
-from engine.problem import PlanError
+from engine.plan.model import Plan, parse_plan
+from engine.plan.problem import PlanError
 from engine.secrets import Secrets
 from engine.sources.config import PrometheusConfig
 

@@ -18,8 +18,8 @@ import sample_configs
 from engine import registry
 from engine.assembly import queries_of
 from engine.judge.metric import Counts, Metric, Sample, Threshold
-from engine.plan import parse_plan
-from engine.selector import Selector
+from engine.plan.model import parse_plan
+from engine.plan.selector import Selector
 from engine.sources import prometheus
 from engine.sources.config import PrometheusConfig
 from engine.sources.prometheus import PrometheusSource

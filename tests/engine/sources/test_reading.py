@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.judge.metric import Counts, Metric, Sample, Threshold
-from engine.selector import Selector
+from engine.plan.selector import Selector
 from engine.sources.reading import Differences, Query, Reading, Side, latency_counts, quantile_of
 
 ANY = Selector("any")

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engine.judge.metric import Metric, Threshold
-from engine.selector import Selector
+from engine.plan.selector import Selector
 from engine.sources import scrape
 from engine.sources.config import ScrapeConfig
 from engine.sources.reading import Query, Reading

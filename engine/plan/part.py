@@ -22,8 +22,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from engine.problem import nearest, printable
-from engine.units import NotUnderstoodError
+from engine.plan.problem import nearest, printable
+from engine.plan.units import NotUnderstoodError
 
 Loc = tuple[int | str, ...]
 FAULT: Final = "plan_fault"

@@ -11,8 +11,8 @@ from typing import Any, Final, NoReturn
 
 import yaml
 
-from engine.literal_secrets import hide
-from engine.problem import PlanError, Problem, nearest, printable
+from engine.plan.literal_secrets import hide
+from engine.plan.problem import PlanError, Problem, nearest, printable
 
 MOST_VALUES: Final = 20_000
 MOST_LEVELS: Final = 40

@@ -16,9 +16,9 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from engine.plan_fields import Duration, Whole
-from engine.plan_part import PlanPart, checked, fault, raise_faults
-from engine.units import PERCENT_PATTERN, NotUnderstoodError, parse_percent, show_duration, show_percent
+from engine.plan.fields import Duration, Whole
+from engine.plan.part import PlanPart, checked, fault, raise_faults
+from engine.plan.units import PERCENT_PATTERN, NotUnderstoodError, parse_percent, show_duration, show_percent
 
 SHORT_BAKE_S = 120.0
 DEFAULT_WARMUP_S = 60.0

@@ -14,12 +14,12 @@ from math import ceil
 from engine import registry
 from engine.assembly import queries_of, rules_of
 from engine.judge.backtest import Scrape
-from engine.plan import Plan
-from engine.recorded import MOST_SCRAPES, Recorded, RecordsError, shown
+from engine.past.recorded import MOST_SCRAPES, Recorded, RecordsError, shown
+from engine.plan.model import Plan
+from engine.plan.units import show_duration
 from engine.secrets import Secrets
 from engine.sources import Source
 from engine.sources.reading import Differences, Query, Reading
-from engine.units import show_duration
 
 MOST_STRETCHES = 8
 PROBE_SCRAPES = 10

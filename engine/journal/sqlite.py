@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import QueuePool
 
-from engine.journal_records import JournalConflict, JournalCorrupt, JournalLocked, JournalUnavailable, sealed
-from engine.journal_tables import FORMAT, facts, metadata
+from engine.journal.records import JournalConflict, JournalCorrupt, JournalLocked, JournalUnavailable, sealed
+from engine.journal.tables import FORMAT, facts, metadata
 
 WRITES = "laneshift_writes"
 """The execution option of a connection that will write: it takes SQLite's write lock at once, not half-way."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from engine.plan_part import FAULT
-from engine.problem import Problem
-from engine.yaml_source import Located, Path, key_path
+from engine.plan.part import FAULT
+from engine.plan.problem import Problem
+from engine.plan.yaml_source import Located, Path, key_path
 
 
 def problems_of(error: ValidationError, located: Located) -> list[Problem]:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from engine.journal_records import Record, encode, is_intact, sealed
-from engine.journal_sqlite import sync_folder
+from engine.journal.records import Record, encode, is_intact, sealed
+from engine.journal.sqlite import sync_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, NoReturn
 
-from engine.problem import nearest, printable
-from engine.units import NotUnderstoodError
+from engine.plan.problem import nearest, printable
+from engine.plan.units import NotUnderstoodError
 
 Operator = Literal["=", "!=", "=~", "!~"]
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
-from engine.plan_choice import CheckChoice
-from engine.plan_fields import Duration, Line, Name, Switch, VersionName
-from engine.plan_part import PlanPart, fault, raise_faults
-from engine.units import show_duration
+from engine.plan.choice import CheckChoice
+from engine.plan.fields import Duration, Line, Name, Switch, VersionName
+from engine.plan.part import PlanPart, fault, raise_faults
+from engine.plan.units import show_duration
 
 
 class Version(PlanPart):

@@ -2,7 +2,7 @@
 
 Out of the journal it is stable's side of the ticks of the service's releases. At 50% that is half of the traffic, at
 100% without a holdback nothing, so those ticks are left out: a backtest on them is one at less traffic than the service
-has. `engine.recorded_source` reads the same out of a source that keeps a history.
+has. `engine.past.source` reads the same out of a source that keeps a history.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.judge import Metric, Sample
 from engine.judge.backtest import Scrape
 
 if TYPE_CHECKING:
-    from engine.journal import Journal
+    from engine.journal.store import Journal
 
 MOST_SCRAPES = 20_000  # what a backtest reads; it replays a few hundred hours at most
 NOTABLE = 0.1  # of all requests
@@ -85,8 +85,8 @@ def from_journal(
     """
     if not path.exists():
         raise RecordsError(f"there is no journal at {path}")
-    from engine.journal import Journal  # 200 ms of SQLAlchemy
-    from engine.journal_records import JournalError
+    from engine.journal.records import JournalError
+    from engine.journal.store import Journal  # 200 ms of SQLAlchemy
 
     try:
         with Journal.open(path, readonly=True) as journal:

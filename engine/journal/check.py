@@ -17,9 +17,10 @@ from typing import Any
 
 from sqlalchemy import select, union_all
 
-from engine import journal_sqlite, journal_wal
-from engine.journal_records import TICK, JournalCorrupt, JournalTooNew, is_intact
-from engine.journal_tables import FORMAT, events, facts, metadata, releases, ticks
+from engine.journal import sqlite as journal_sqlite
+from engine.journal import wal as journal_wal
+from engine.journal.records import TICK, JournalCorrupt, JournalTooNew, is_intact
+from engine.journal.tables import FORMAT, events, facts, metadata, releases, ticks
 
 _LINKS = ("release", "seq", "previous_event", "type")
 _SEQUENCE = union_all(*(select(*(table.c[name] for name in _LINKS)) for table in (events, ticks))).order_by(

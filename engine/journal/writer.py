@@ -23,9 +23,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from engine.journal import Journal
-from engine.journal_records import JournalUnavailable, Record
-from engine.spool import Spooled
+from engine.journal.records import JournalUnavailable, Record
+from engine.journal.spool import Spooled
+from engine.journal.store import Journal
 
 T = TypeVar("T")
 Job = Callable[[], None]

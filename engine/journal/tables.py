@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from engine.journal_records import TICK, JournalCorrupt, Record, encode, is_intact, sealed
+from engine.journal.records import TICK, JournalCorrupt, Record, encode, is_intact, sealed
 
 FORMAT = 1
 """The number of this layout. A journal with a greater one is refused."""

@@ -19,9 +19,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails
 
-from engine.plan_fields import Line, Name
-from engine.plan_part import PlanPart, fault, faults_of, raise_faults
-from engine.problem import nearest
+from engine.plan.fields import Line, Name
+from engine.plan.part import PlanPart, fault, faults_of, raise_faults
+from engine.plan.problem import nearest
 from engine.registry import BrokenPluginError, Family, UnknownKindError, config_of, kinds
 
 

@@ -18,9 +18,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Table, bindparam, insert, literal_column, select
 
-from engine import journal_check, journal_minutes, journal_sqlite
-from engine.journal_records import TICK, Recovery, is_intact
-from engine.journal_tables import events, facts, kept, metadata, minutes, releases, ticks, to_record
+from engine.journal import check as journal_check
+from engine.journal import minutes as journal_minutes
+from engine.journal import sqlite as journal_sqlite
+from engine.journal.records import TICK, Recovery, is_intact
+from engine.journal.tables import events, facts, kept, metadata, minutes, releases, ticks, to_record
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

@@ -11,8 +11,8 @@ from engine.events import StageRule
 from engine.judge import Metric, Rules, words
 from engine.judge.forecast import StageForecast, forecast, sentence
 from engine.judge.judge import budget_shares
-from engine.plan import Plan
-from engine.units import show_duration
+from engine.plan.model import Plan
+from engine.plan.units import show_duration
 
 ENOUGH_BAD = 10.0  # recorded bad events from which their share says more than the plan's baseline
 

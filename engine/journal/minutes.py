@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, select
 
-from engine.journal_records import Minute, Record, sealed
-from engine.journal_tables import checked, minutes
+from engine.journal.records import Minute, Record, sealed
+from engine.journal.tables import checked, minutes
 
 Key = tuple[int, str, str]
 _NAMES = tuple(Minute.__dataclass_fields__)

@@ -19,9 +19,9 @@ from engine.judge import Metric, Rules
 from engine.judge.backtest import Backtest, Fault, StagePlan, backtest
 from engine.judge.binomial import upper_tail
 from engine.judge.lines import lines_of
+from engine.past.recorded import Recorded, RecordsError, seconds_of, usual_shares
 from engine.plan.model import Plan
 from engine.plan.units import show_duration
-from engine.recorded import Recorded, RecordsError, seconds_of, usual_shares
 
 FACTORS = (2.0, 5.0, 20.0)
 LEARNING = 0.25  # the most of the records that is past only

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from pydantic_core import InitErrorDetails
 
-from engine.plan_part import Loc, fault
-from engine.plan_parts import Checklist, Checks
-from engine.problem import nearest
+from engine.plan.part import Loc, fault
+from engine.plan.parts import Checklist, Checks
+from engine.plan.problem import nearest
 
 
 def item_faults(checks: Checks, checklist: Checklist, default: Sequence[str]) -> Iterator[InitErrorDetails]:

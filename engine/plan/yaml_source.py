@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engine.literal_secrets import HIDDEN, REFERENCE, holds_a_secret, is_literal, names_a_secret
-from engine.problem import PlanError, Problem, printable
-from engine.yaml_nodes import MOST_LEVELS, MOST_VALUES, Mark, Node, document_of
+from engine.plan.literal_secrets import HIDDEN, REFERENCE, holds_a_secret, is_literal, names_a_secret
+from engine.plan.problem import PlanError, Problem, printable
+from engine.plan.yaml_nodes import MOST_LEVELS, MOST_VALUES, Mark, Node, document_of
 
 Path = tuple[str | int, ...]
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.journal_records import JournalUnavailable, Record
-from engine.journal_writer import JournalWriter
+from engine.journal.records import JournalUnavailable, Record
+from engine.journal.writer import JournalWriter
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, Strict, WithJsonSchema
 
-from engine.literal_secrets import REFERENCE
-from engine.selector import ALLOWED as SELECTOR_ALLOWED
-from engine.selector import Selector
-from engine.units import (
+from engine.plan.literal_secrets import REFERENCE
+from engine.plan.selector import ALLOWED as SELECTOR_ALLOWED
+from engine.plan.selector import Selector
+from engine.plan.units import (
     DURATION_PATTERN,
     PERCENT_PATTERN,
     SIZE_PATTERN,

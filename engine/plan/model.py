@@ -18,16 +18,16 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 from engine.checklist import default_items
 from engine.events import StageRule
 from engine.judge.metric import Metric
-from engine.plan_choice import RouterChoice, SourceChoice
-from engine.plan_faults import problems_of
-from engine.plan_fields import METRIC_PATTERN, Duration, MetricName, Name, Whole
-from engine.plan_items import item_faults
-from engine.plan_metrics import AnyMetric, OnFail
-from engine.plan_part import PlanPart, fault, raise_faults
-from engine.plan_parts import Blind, Change, Checklist, Checks, Rollback, Version
-from engine.plan_stages import DEFAULT_STAGES, Holdback, Stages
-from engine.problem import PlanError, Problem
-from engine.yaml_source import read_yaml
+from engine.plan.choice import RouterChoice, SourceChoice
+from engine.plan.faults import problems_of
+from engine.plan.fields import METRIC_PATTERN, Duration, MetricName, Name, Whole
+from engine.plan.items import item_faults
+from engine.plan.metrics import AnyMetric, OnFail
+from engine.plan.part import PlanPart, fault, raise_faults
+from engine.plan.parts import Blind, Change, Checklist, Checks, Rollback, Version
+from engine.plan.problem import PlanError, Problem
+from engine.plan.stages import DEFAULT_STAGES, Holdback, Stages
+from engine.plan.yaml_source import read_yaml
 
 
 def _some_judged(written: Any, handler: ValidatorFunctionWrapHandler) -> Mapping[str, AnyMetric]:

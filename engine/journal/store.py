@@ -36,8 +36,11 @@ from sqlalchemy import (
     update,
 )
 
-from engine import journal_check, journal_minutes, journal_recovery, journal_sqlite
-from engine.journal_records import (
+from engine.journal import check as journal_check
+from engine.journal import minutes as journal_minutes
+from engine.journal import recovery as journal_recovery
+from engine.journal import sqlite as journal_sqlite
+from engine.journal.records import (
     TICK,
     Drained,
     JournalConflict,
@@ -49,8 +52,8 @@ from engine.journal_records import (
     is_same,
     sealed,
 )
-from engine.journal_tables import checked, events, facts, kept, kept_rows, record_rows, releases, ticks, to_record
-from engine.spool import Spool
+from engine.journal.spool import Spool
+from engine.journal.tables import checked, events, facts, kept, kept_rows, record_rows, releases, ticks, to_record
 
 _RELEASE_NAMES = tuple(field.name for field in fields(ReleaseRow))
 

@@ -19,11 +19,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from engine.judge.metric import Kind, Metric, Threshold
-from engine.plan_fields import Duration, Number, Percent, Reading, SelectorField, one_or_more
-from engine.plan_part import PlanPart, fault, raise_faults
-from engine.problem import nearest
-from engine.selector import PLACEHOLDER
-from engine.units import UNITS, NotUnderstoodError, parse_threshold, show_threshold, threshold_pattern
+from engine.plan.fields import Duration, Number, Percent, Reading, SelectorField, one_or_more
+from engine.plan.part import PlanPart, fault, raise_faults
+from engine.plan.problem import nearest
+from engine.plan.selector import PLACEHOLDER
+from engine.plan.units import UNITS, NotUnderstoodError, parse_threshold, show_threshold, threshold_pattern
 
 OnFail = Literal["rollback", "hold", "ask"]
 

@@ -1,0 +1,123 @@
+"""What the release state machine is told: orders, observations, looks, answers, time. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.events import CheckList, CheckOutcome
+from engine.judge.metric import Sample, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """Something the machine is told, at a time in seconds since the epoch."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Took(Input):
+    """An engine with this fencing epoch takes the release."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order(Input):
+    """A person's order. Those that move forward carry the stage and revision they were meant for."""
+
+    id: str
+    verb: str
+    who: str
+    reason: str = ""
+    stage: int | None = None
+    revision: str | None = None
+    item: str = ""
+    override: bool = False
+    asked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a router shows. Weight in percent; `canary`, `stable` are versions, empty when they do not answer."""
+
+    weight: float
+    canary: str = ""
+    stable: str = ""
+    canary_ready: int | None = None
+    stable_ready: int | None = None
+    generation: str = ""
+    mark: str = ""
+    by: str = ""
+    marked_release: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed(Input):
+    """The router was read; the reading began at `begun`. `seen` is None when it did not answer: `problem` says why."""
+
+    begun: float
+    seen: Observation | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked(Input):
+    """One look of the judge. `weight` is what the router showed in the same tick, None when it was not read;
+    `problem` is set when the source showed nothing of either side."""
+
+    weight: float | None
+    samples: tuple[Sample, ...]
+    verdicts: tuple[Verdict, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Input):
+    """A write was answered, or its time was up. `conflict`: somebody changed the route since it was read."""
+
+    number: str
+    ok: bool
+    detail: str = ""
+    conflict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked(Input):
+    """A check answered."""
+
+    list: CheckList
+    name: str
+    attempt: int
+    outcome: CheckOutcome
+    summary: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock(Input):
+    """Time passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastLearned(Input):
+    """The judge knows stable's past: `seconds` of it; `remarks` say where the plan's baselines disagree with it."""
+
+    seconds: float
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupersedeOld(Input):
+    """Release `by` began on the same target: the old side that this one kept serves another purpose now."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSlow(Input):
+    """The journal did not take a record in time; the engine went ahead."""
+
+    reason: str

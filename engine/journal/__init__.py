@@ -1,0 +1,1 @@
+"""The durable record of all releases. Importing this package alone loads nothing."""
