@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine import events as ev
@@ -9,7 +11,7 @@ from engine.events import CheckOutcome, Step
 from engine.inputs import SupersedeOld
 from engine.judge import Outcome
 from engine.state import GOING_BACK, Phase
-from tests.engine.release_driver import Driver, names, rules, verdict
+from tests.engine.release_driver import STAGES, Driver, names, rules, verdict
 
 FAIL, PASS, ERROR = CheckOutcome.FAIL, CheckOutcome.PASS, CheckOutcome.ERROR
 
@@ -387,6 +389,35 @@ def test_nothing_is_promoted_on_a_weight_that_this_engine_has_not_read() -> None
     assert release.phase() is Phase.PROMOTED
 
 
+def held_back() -> Driver:
+    """A release that keeps 2% on stable in its last stage, at that stage's gate."""
+    stages = (*STAGES[:-1], replace(STAGES[-1], weight=98))
+    return Driver(rules(stages=stages, holdback=2)).at_gate().next_gate().next_gate()
+
+
+def test_what_was_held_back_is_raised_at_the_finish_and_only_then() -> None:
+    release = held_back()
+    assert release.writes == [5, 25, 98]
+    release.order("advance")
+    assert release.writes == [5, 25, 98, 100]
+    assert not release.state.checks_of("post")  # they are of all the traffic
+    release.arrived().checked("integrity")
+    assert release.phase() is Phase.PROMOTED
+    assert release.state.weights == (5, 25, 98, 100)
+
+
+def test_a_last_raise_that_does_not_arrive_is_stuck_until_retried_or_rolled_back() -> None:
+    release = held_back()
+    release.order("advance")
+    release.after(1).answer(ok=True)
+    release.after(61).observe()
+    assert "100%" in release.state.holds["stuck"]
+    release.order("retry")
+    assert release.writes[-1] == 100
+    release.arrived().checked("integrity")
+    assert release.phase() is Phase.PROMOTED
+
+
 def test_a_post_check_that_says_no_twice_rolls_back() -> None:
     release = Driver().finishing()
     release.checked("integrity", FAIL)
@@ -430,6 +461,25 @@ def test_a_failing_metric_rolls_back_paused_or_not(step: str, *, paused: bool) -
     assert release.intended.weight == 0
     assert release.state.rollback is not None
     assert release.state.rollback.metric == "errors"
+
+
+def test_an_alert_that_is_neither_proven_nor_over_asks_a_person_again_and_again() -> None:
+    rings = verdict("errors", Outcome.INCONCLUSIVE, alert=True)
+    release = Driver().baking().watch(295, rings)
+    assert not release.state.holds
+    release.watch(5, rings)
+    assert "rings for 5 min" in release.state.holds["alert errors"]
+    release.order("resume")
+    assert not release.state.holds
+    release.watch(305, rings)
+    assert "alert errors" in release.state.holds
+
+
+def test_an_alert_that_is_over_asks_nobody() -> None:
+    release = Driver().baking().watch(305, verdict("errors", Outcome.INCONCLUSIVE, alert=True))
+    release.watch(5)
+    assert not release.state.holds
+    assert not release.state.alerts
 
 
 def test_a_plan_that_says_hold_holds_until_the_metric_is_well() -> None:
