@@ -84,7 +84,8 @@ def _preflight(state: State) -> list[str]:
         return [f"waits until {wanted} is ready"]
     if state.canary_wanted and state.canary != state.canary_wanted:
         return [f"{state.canary} runs as canary, and this release is of {state.canary_wanted}"]
-    found = _checks(state, "pre", settled=True)
+    found = ["stable's past is read first"] if state.past_s is None else []
+    found += _checks(state, "pre", settled=True)
     still_open = state.open_items("pre")
     if still_open:
         plural = "s" if len(still_open) > 1 else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine import events as ev
 from engine.events import CheckOutcome, Event, Item, Rules, StageRule, Step
-from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, Took
+from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, PastLearned, Took
 from engine.judge import Counts, Metric, Outcome, Sample, Threshold, Verdict
 from engine.release import decide
 from engine.state import Phase, State, apply, created, fold
@@ -94,6 +94,8 @@ class Driver:
         for event in said:
             self.state = apply(self.state, event)
         self.events += said
+        if self.state.canary and self.state.past_s is None:
+            self.tell(PastLearned(at=self.now, seconds=3600, remarks=()))
         return said
 
     def after(self, seconds: float) -> Driver:

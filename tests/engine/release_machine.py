@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from engine import events as ev
 from engine.events import CheckList, CheckOutcome, Event, Rules
 from engine.gates import blockers, refusal
-from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, Took
+from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, PastLearned, Took
 from engine.judge import Verdict
 from engine.outlook import outlook
 from engine.release import VERBS, decide
@@ -90,6 +90,8 @@ class Traffic(RuleBasedStateMachine):
         for event in said:
             self._carry_out(event)
         self.sound = True
+        if self.state.canary and self.state.past_s is None:
+            self.tell(PastLearned(at=self.now, seconds=3600, remarks=()))
         return said
 
     def _carry_out(self, event: Event) -> None:

@@ -308,3 +308,30 @@ def test_a_release_is_cancelled_while_it_waits() -> None:
             await release.ends(Phase.CANCELLED)
 
     run(story())
+
+
+def test_stables_past_is_read_first_and_a_baseline_that_disagrees_with_it_is_said() -> None:
+    async def story() -> None:
+        async with bench(shop=Shop(past_share=0.0034)) as release:
+            await release.until(lambda: release.all(ev.PastRead))
+            read = release.all(ev.PastRead)[0]
+            await release.at_stage(0)
+            kinds = [type(event) for event in release.history]
+            assert kinds.index(ev.PastRead) < kinds.index(ev.StageEntered)
+            assert read.seconds > 3000
+            [remark] = read.remarks
+            assert "0.10%" in remark
+            assert "0.34%" in remark
+
+    run(story())
+
+
+def test_a_past_that_cannot_be_read_keeps_no_release_from_going_on() -> None:
+    async def story() -> None:
+        async with bench(shop=Shop(source_fault="hangs")) as release:
+            await release.until(lambda: release.all(ev.PastRead))
+            assert release.all(ev.PastRead)[0].seconds == 0
+            release.shop.source_fault = ""
+            await release.ends(Phase.PROMOTED)
+
+    run(story())

@@ -34,6 +34,7 @@ HEALTHY = (
     ),
     *("StepEntered", "FinishStarted", "Promoted"),
 )
+BEFORE_TRAFFIC = ("Created", "EngineTook", "CanarySeen", "ItemTicked")
 FAILING = ("RollbackStarted", "ShiftIntended", "ShiftAnswered", "WeightObserved", "RollbackSeen", "RolledBack")
 
 
@@ -199,7 +200,7 @@ def moved(moments: list[Moment]) -> list[Moment]:
     return [moment for moment in moments if moment.has("ShiftIntended")]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in HEALTHY if kind not in ("Created", "EngineTook", "CanarySeen")])
+@pytest.mark.parametrize("kind", [kind for kind in HEALTHY if kind not in BEFORE_TRAFFIC])
 def test_a_weight_lowered_while_the_engine_was_dead_is_not_raised_again(kind: str) -> None:
     async def then(release: Bench, moment: Moment) -> None:
         land(moment, release.shop)
@@ -216,7 +217,7 @@ def test_a_weight_lowered_while_the_engine_was_dead_is_not_raised_again(kind: st
     goes_on(of_kind(moved(healthy()), kind), then)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in HEALTHY if kind not in ("Created", "EngineTook", "CanarySeen")])
+@pytest.mark.parametrize("kind", [kind for kind in HEALTHY if kind not in BEFORE_TRAFFIC])
 def test_rollback_sh_run_while_the_engine_was_dead_is_agreed_with(kind: str) -> None:
     async def then(release: Bench, _moment: Moment) -> None:
         release.shop.run_script("shop-1")

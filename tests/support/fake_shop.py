@@ -30,6 +30,7 @@ class Shop:
     """The world. `router_fault`: `lost`, `hangs`, `ignores`, `late` (a write lands after its limit), `unanswered` (it
     lands and says nothing), `breaks` (a bug). `source_fault`: `silent`, `hangs`, `breaks`, `nan`, `gauges-only`,
     `canary-silent` (its counters stand), `canary-gone` (they are not there).
+    `past_share` is the share of bad requests in stable's past, None where the source keeps none.
     `writes` are all weights that landed, `asked` all that were tried."""
 
     weight: float = 0.0
@@ -44,6 +45,7 @@ class Shop:
     bad_share: dict[str, float] = field(default_factory=lambda: {"canary": 0.001, "stable": 0.001})
     router_fault: str = ""
     source_fault: str = ""
+    past_share: float | None = None
     check_says: dict[str, list[CheckOutcome | str]] = field(default_factory=dict)
     counted: dict[str, list[float]] = field(default_factory=lambda: {"canary": [0.0, 0.0], "stable": [0.0, 0.0]})
     counted_at: float | None = None
@@ -159,6 +161,24 @@ class FakeSource:
         if fault == "breaks":
             raise ZeroDivisionError("a bug")
         return Reading(now, self._values(fault), lost={"0": "the gateway is silent"} if fault == "gauges-only" else {})
+
+    async def past(self, queries: Sequence[Query], *, stable: str, seconds: float, step: float) -> list[Reading]:
+        if self.shop.source_fault == "hangs":
+            await asyncio.Event().wait()
+        if self.shop.past_share is None:
+            return []
+        now, requests = LoopTime().now(), REQUESTS_PER_S * step
+        counts = [(number, number * requests) for number in range(round(seconds / step))]
+        return [
+            Reading(
+                now - seconds + number * step,
+                {
+                    ("errors", "stable", "total"): {"0 total": total},
+                    ("errors", "stable", "part"): {"0 part": round(total * self.shop.past_share)},
+                },
+            )
+            for number, total in counts
+        ]
 
     def _values(self, fault: str) -> Mapping[tuple[str, Side, str], Mapping[str, float]]:
         counted = self.shop.counted
