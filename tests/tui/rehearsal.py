@@ -9,7 +9,7 @@ from engine import events as ev
 from engine import release as machine
 from engine.checklist import default_items
 from engine.events import CheckOutcome, Event, Rules, StageRule
-from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, Took
+from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, PastLearned, Took
 from engine.judge.metric import Counts, Metric, Outcome, Sample, Threshold, Verdict
 from engine.release import decide
 from engine.state import State, apply, created
@@ -86,6 +86,8 @@ class Rehearsal:
         """Decide and fold."""
         for event in decide(self.state, given):
             self.record(event)
+        if self.state.canary and self.state.past_s is None:
+            self.feed(PastLearned(at=self.at, seconds=3600, remarks=()))
 
     def record(self, event: Event) -> None:
         """An event as if decided."""
