@@ -58,8 +58,8 @@ def lint(context: click.Context, plan: Path, rps: float | None, as_json: bool) -
 def as_data(file: str, plan: Plan, advice: tuple[Advice, ...]) -> dict[str, Any]:
     """What lint says, as JSON values; times in seconds."""
     stages = [
-        {"weight": s.weight, "warmup_s": s.warmup, "bake_s": s.bake, "min_requests": s.min_requests}
-        for s in plan.stages
+        {"weight": rule.weight, "warmup_s": s.warmup, "bake_s": s.bake, "min_requests": s.min_requests}
+        for s, rule in zip(plan.stages, plan.stage_rules(), strict=True)
     ]
     return {
         "file": file,
@@ -101,13 +101,15 @@ def _course(plan: Plan) -> Iterator[str]:
     if plan.checks.pre:
         yield f"            checks: {_titles(plan.checks.pre)}"
     yield "            the pre list is ticked or waived"
-    for number, stage in enumerate(plan.stages, start=1):
+    for number, (stage, rule) in enumerate(zip(plan.stages, plan.stage_rules(), strict=True), start=1):
         warmup = f" of which {show_duration(stage.warmup)} warmup" if stage.warmup else ""
         requests = f", {stage.min_requests:,} requests or more" if stage.min_requests else ""
-        yield f"  stage {number:<3} {stage.weight:>3}% for {show_duration(stage.bake)}{warmup}{requests}"
+        yield f"  stage {number:<3} {rule.weight:>3}% for {show_duration(stage.bake)}{warmup}{requests}"
         if plan.checks.stage:
             yield f"            checks: {_titles(plan.checks.stage)}"
         yield f"            {WAYS_ON[plan.advance]}"
+    if plan.holdback:
+        yield f"  finish    the {plan.holdback_percent}% that stable kept as a control go to the canary too"
     yield f"  end       the sides change roles; the old one stays for {show_duration(plan.keep_old)}"
     if plan.checks.post:
         yield f"            checks: {_titles(plan.checks.post)}"
@@ -140,7 +142,10 @@ def _rolls_back(plan: Plan) -> Iterator[str]:
         for name, metric in plan.metrics.items()
         if metric.weight != "informational" and plan.on_fail_of(name) != "hold"
     ]
-    yield f"  a line proven to be crossed: {', '.join(names) or 'none, they hold'}"
+    crossed = "proven to be crossed" if plan.judge == "sequential" else f"crossed in {plan.looks} scrapes in a row"
+    yield f"  a line {crossed}: {', '.join(names) or 'none, they hold'}"
+    if plan.max_bad_requests is not None:
+        yield f"  {plan.max_bad_requests:,} bad requests of the canary beyond stable's rate"
     yield "  a canary that is silent or gone, a stage check that says no twice, and an operator at any time"
     if plan.blind.then == "rollback":
         yield f"  no data of either version for {show_duration(plan.blind.after)}"

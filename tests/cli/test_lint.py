@@ -63,6 +63,10 @@ def test_what_is_unwise_is_told_and_the_plan_stays_valid():
         ({"on_fail": "hold"}, "none, they hold"),
         ({"blind": {"after": "3m", "then": "rollback"}}, "no data of either version for 3m"),
         ({"version": None}, "its version named at the start"),
+        ({"holdback": "2%"}, "stage 4    98% for 1h"),
+        ({"holdback": "2%"}, "the 2% that stable kept as a control go to the canary too"),
+        ({"judge": "threshold", "looks": 5}, "a line crossed in 5 scrapes in a row"),
+        ({"max_bad_requests": 2000}, "2,000 bad requests of the canary beyond stable's rate"),
     ],
 )
 def test_what_a_plan_says_is_what_lint_tells(tmp_path: Path, changes, words):
