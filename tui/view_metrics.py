@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from engine.judge.explain import explain
-from engine.judge.metric import Metric, Outcome, Threshold, Verdict, show
+from engine.judge.metric import Counts, Metric, Outcome, Threshold, Verdict, show
 from engine.plan.units import show_threshold
 from engine.state import FORWARD, State
 from tui.story import Reading, Story
@@ -41,10 +41,11 @@ def _row(metric: Metric, story: Story, state: State, glyphs: Glyphs) -> MetricRo
     scale = Scale(metric, readings)
     newest = readings[-1] if readings else Reading(0.0, None, None)
     sign, word, tone = _verdict(metric, state, glyphs)
+    verdict = state.verdicts.get(metric.name)
     return MetricRow(
         name=metric.name,
-        canary=show(newest.canary, metric.kind),
-        stable=show(newest.stable, metric.kind),
+        canary=show(_shown(metric, verdict.canary if verdict else Counts(), newest.canary), metric.kind),
+        stable=show(_shown(metric, verdict.stable if verdict else Counts(), newest.stable), metric.kind),
         limit=_limit(metric),
         shares=tuple(scale.share(reading.canary) for reading in readings),
         mark=scale.share(metric.baseline),
@@ -54,6 +55,15 @@ def _row(metric: Metric, story: Story, state: State, glyphs: Glyphs) -> MetricRo
         reason=_reason(metric, state),
         alert=metric.name in state.alerts and state.phase in FORWARD,
     )
+
+
+def _shown(metric: Metric, counts: Counts, newest: float | None) -> float | None:
+    """What a side shows: a share over the whole stage, as the judge counts it (of one look it is mostly 0% or noise);
+    quantiles and readings as they were last."""
+    if metric.kind not in ("bad", "good") or not counts.total:
+        return newest
+    bad = counts.bad / counts.total
+    return bad if metric.kind == "bad" else 1 - bad
 
 
 class Scale:

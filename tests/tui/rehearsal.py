@@ -142,7 +142,9 @@ class Rehearsal:
             total = 3.0 * self.weight
             shown = Counts(total, 0, 0, canary) if total else None
             samples.append(Sample(metric.name, 2.0, Counts(600 - total, 1, 1, stable), shown))
-            seen = Counts(total * (1 + self.state.baked_s / 2), value=canary)
+            counted = total * (1 + self.state.baked_s / 2)
+            share = 1 - canary if metric.kind == "good" else canary
+            seen = Counts(counted, counted * share if metric.kind in ("bad", "good") else 0, value=canary)
             verdicts.append(Verdict(metric.name, outcome, reason, alert=metric.name in (bad or {}), canary=seen))
         self.feed(
             Looked(

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.events import Held, Step
-from engine.judge.metric import Metric, Outcome, Threshold
+from engine.events import Held, Step, Ticked
+from engine.judge.metric import Counts, Metric, Outcome, Threshold
 from tests.tui import rehearsal
 from tests.tui.rehearsal import MANUAL, Rehearsal
 from tui.feed import Link
@@ -215,6 +215,15 @@ def test_a_gap_in_the_data_is_a_gap() -> None:
     row = seen(release).metrics.rows[0]
     assert row.shares[-1] is None
     assert row.canary == "-"
+
+
+def test_a_share_is_shown_over_the_stage_and_not_of_one_look() -> None:
+    release = rehearsal.baking()
+    verdict = release.state.verdicts["error_rate"]
+    judged = replace(verdict, canary=Counts(1000, 29), stable=Counts(9000, 9))
+    release.record(Ticked(at=release.at, good_s=0, weight=25, requests=1000, samples=(), verdicts=(judged,)))
+    row = seen(release).metrics.rows[0]
+    assert (row.canary, row.stable) == ("2.90%", "0.10%")
 
 
 def test_a_source_that_shows_nothing_keeps_the_last_numbers_and_says_so() -> None:
