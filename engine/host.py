@@ -26,6 +26,7 @@ from engine.state import FINAL, Phase, State, fold
 log = logging.getLogger(__name__)
 
 NEVER_HELD_BACK = ("rollback", "pause")  # orders that make nothing worse
+ENDS = (ev.RolledBack, ev.Cancelled, ev.OldSideReleased)
 BEHIND_S = 2.0  # a journal whose oldest record waits longer than this takes no orders
 
 AGAIN_S = 1.0  # between a failure of a release's watch and the next attempt
@@ -110,11 +111,18 @@ class Host:
                 held = await self._load(row.id)
             except Exception as error:  # whatever is wrong with one release, the others are guarded
                 log.exception("%s can't be taken up", row.id)
-                script = script_path(self._home, row.id)
-                self._lost[row.id] = f"{row.id} can't be taken up, nothing guards it: {error}; by hand: sh {script}"
+                if not await asyncio.to_thread(self._has_ended, row.id):
+                    script = script_path(self._home, row.id)
+                    self._lost[row.id] = f"{row.id} can't be taken up, nothing guards it: {error}; by hand: sh {script}"
                 continue
             if held.controller.state.phase not in FINAL or held.controller.state.keep_until is not None:
                 self._run(held)
+
+    def _has_ended(self, release: str) -> bool:
+        """By the kinds of its events alone, for a release that can't be read otherwise."""
+        kinds = {kind.__name__ for kind in (ev.RollbackStarted, *ENDS)}
+        records = self.journal.read(release, types=kinds)
+        return bool(records) and records[-1].type != ev.RollbackStarted.__name__
 
     async def close(self) -> None:
         """Let go of all releases; they go on when the next engine takes them."""

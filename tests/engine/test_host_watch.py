@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from engine.controller import Controller
+from engine import events as ev
+from engine.controller import Controller, Said, record_of
 from engine.events import Event
 from engine.host import Host, RefusedError, WallTime, _Held
 from engine.inputs import Order
@@ -90,3 +91,14 @@ async def test_with_a_journal_that_takes_nothing_only_what_makes_nothing_worse_i
     else:
         with pytest.raises(RefusedError, match="taken nothing for 60 s"):
             await host.order("shop-1", order)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_release_that_cannot_be_taken_up_is_said_unless_it_has_ended(host: Host, *, ended: bool) -> None:
+    events: list[Event] = [creation(rules(), 1.0), *([ev.Cancelled(at=2.0, who="ana", reason="")] if ended else [])]
+    records = [record_of(Said(seq, event)) for seq, event in enumerate(events, start=1)]
+    keep = {"plan": {"text": "of another version: [", "name": "plan.yaml"}}
+    host.journal.create_release("shop-1", "route", "shop", 1.0, records=records, keep=keep)
+    await host.resume()
+    assert host.ids() == []
+    assert any("shop-1 can't be taken up, nothing guards it" in notice for notice in host.notices) is not ended
