@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine import events as ev
-from engine.events import ENGINE, CheckOutcome, Item, ItemList, StageRule
+from engine.events import ENGINE, CheckOutcome, Item, StageRule
 from engine.judge.metric import Metric, Outcome
 from engine.state import ItemState, Phase, State
 
@@ -170,6 +170,3 @@ def not_applicable(migration: str, flags: tuple[str, ...], items: Iterable[Item]
         reasons["flags"] = "the plan names no flags"
     there = {item.id for item in items}
     return {name: reason for name, reason in reasons.items() if name in there}
-
-
-LISTS: tuple[ItemList, ...] = ("pre", "during", "post")

@@ -190,10 +190,6 @@ class State:
         return self.rules.stages[self.stage] if 0 <= self.stage < len(self.rules.stages) else None
 
     @property
-    def last_stage(self) -> bool:
-        return self.stage == len(self.rules.stages) - 1
-
-    @property
     def next_weight(self) -> int | None:
         """The weight that an advance would bring, None at the last stage."""
         following = self.stage + 1

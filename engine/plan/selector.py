@@ -20,7 +20,6 @@ from engine.plan.units import NotUnderstoodError
 Operator = Literal["=", "!=", "=~", "!~"]
 
 PLACEHOLDER: Final = "$version"
-BY_VERSION: Final = f'{{version="{PLACEHOLDER}"}}'
 ALLOWED: Final = f'the name of a series with its labels, such as requests_total{{version="{PLACEHOLDER}",code=~"5.."}}'
 LONGEST: Final = 2000
 

@@ -13,7 +13,6 @@ from engine.sources.native_histogram import cumulative
 from engine.sources.reading import BUCKET, GAUGE, PART, TOTAL, Query, Side
 
 Point = tuple[float, float | Mapping[str, Any]]  # seconds since the epoch; a number, or a native histogram
-Value = tuple[str, str, float]  # role, name of the series, value
 ROUNDING = 0.5  # of an interval: scrapes further apart than one and a half are not the same one
 
 _HISTOGRAM = "histogram"
