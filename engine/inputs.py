@@ -41,7 +41,22 @@ class Order(Input):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a router shows. Weight in percent; `canary`, `stable` are versions, empty when they do not answer."""
+    """What a router shows. Weight in percent of the traffic on the release's canary version, wherever that runs.
+
+    weight:       the weight of those that were asked for which is in place, or what is there instead
+    share:        the true share, where the router can't do the weight exactly (1 of 11 pods is 9.1%, not 5%)
+    pending:      why what is written is not in effect everywhere (a condition, a silent instance); empty when it is
+    canary, stable: versions, empty when they do not answer; `..._build` what really runs of them (a pod template's hash,
+                  an image's digest), `..._workload` the name of what runs them
+    canary_ready, stable_ready: replicas that can serve; `canary_asked` what the canary's owner wants
+    full:         replicas that carry all of the traffic
+    generation:   changes with every change of the object; mark: the number of the last intent written on it, `by` whom,
+                  for which release and engine
+    hand:         who changed the weight last, when it was not laneshift
+    finished:     a copy or a handover is complete
+    vitals:       readings of the canary's pods by name: restarts, oom_kills, unready
+    remark:       what people should know of this reading
+    """
 
     weight: float
     canary: str = ""
@@ -52,6 +67,19 @@ class Observation:
     mark: str = ""
     by: str = ""
     marked_release: str = ""
+    engine: str = ""
+    share: float | None = None
+    pending: str = ""
+    hand: str = ""
+    canary_build: str = ""
+    stable_build: str = ""
+    canary_workload: str = ""
+    stable_workload: str = ""
+    canary_asked: int | None = None
+    full: int | None = None
+    finished: bool = False
+    vitals: Mapping[str, float] = field(default_factory=dict)
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

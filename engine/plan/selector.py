@@ -36,6 +36,20 @@ _EXTRAPOLATING = {"rate", "irate", "increase", "delta", "idelta", "deriv"}
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """One side of a release as queries name it: `$version`, `$build` (a pod template's hash, an image's digest) and
+    `$workload` (a Deployment's name); empty while unknown."""
+
+    version: str = ""
+    build: str = ""
+    workload: str = ""
+
+    def values(self) -> dict[str, str]:
+        """What each placeholder stands for."""
+        return {"version": self.version, "build": self.build, "workload": self.workload}
+
+
+@dataclass(frozen=True, slots=True)
 class Matcher:
     """One condition on a label. `value` may hold `$version`; in a regular expression the version stands for itself."""
 

@@ -1,11 +1,20 @@
-"""What moves traffic: one file per kind of router, each with the class that the registry names."""
+"""What moves traffic: one file per kind of router, each with the class that the registry names.
+
+`engine.contract.routers` has the tests that every router passes against its real server, and that a router in another
+package can run too.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Literal
 
+from engine.finding import Finding
 from engine.inputs import Observation
+
+Strategy = Literal["canary", "blue-green", "plain"]
+Finish = Literal["swap", "copy", "handover"]
 
 
 class RouterError(Exception):
@@ -18,37 +27,102 @@ class RouterConflict(RouterError):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write of the weight. `number` goes onto the object where it can hold one.
+    """One write of the weight. `number`, `release` and `engine` go onto the object where it can hold them.
 
     `generation` makes it compare-and-set: it fails with RouterConflict when the object has moved on. A way back has
-    none: it is written over anything.
+    none: it is written over anything, and changes the number even from 0 to 0, so that a delayed raise can't land
+    after it.
     """
 
     release: str
     number: str
     weight: int
     generation: str | None
+    engine: str = ""
 
 
-class Router(Protocol):
-    """Moves the traffic of one target between its stable and its canary side."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a release ended, for the router to let go of the target."""
 
+    release: str
+    outcome: Literal["promoted", "rolled_back", "cancelled"]
+    canary_to_zero: bool = False
+
+
+class Router(ABC):
+    """Moves the traffic of one target between its stable and its canary side.
+
+    `target` names the one thing whose traffic is moved, the same for every plan that would move it. Every method
+    raises RouterError with words that say what to do, and is safe to call again. Limits of time are the caller's: a
+    method that is cancelled leaves nothing half done that calling it again would not mend.
+    """
+
+    strategies: ClassVar[frozenset[Strategy]] = frozenset({"canary"})
+    finishes: ClassVar[frozenset[Finish]] = frozenset({"swap"})
     target: str
 
+    @abstractmethod
     async def observe(self) -> Observation:
-        """What the router shows now. Raises RouterError."""
+        """What is in effect now: read after the call began, never older. Raises RouterError, also for a target that
+        another controller owns, with its name."""
 
+    @abstractmethod
     async def shift(self, write: Write) -> str:
-        """Write the weight; idempotent. Returns what was answered, which proves nothing. Raises RouterError."""
+        """Write the weight; idempotent. Returns what was answered, which proves nothing.
 
-    async def addresses(self) -> dict[str, str]:
-        """Base URLs where `canary` and `stable` answer by themselves, and the `public` one. Raises RouterError."""
+        A weight of 0 is the way back: all traffic on the version that was stable at the start, wherever it runs; it
+        waits for nothing and reads nothing first. Raises RouterConflict when a raise comes too late, RouterError.
+        """
 
+    @abstractmethod
     def manual_rollback(self, release: str) -> str:
         """The command that takes all traffic back to stable, for a person without laneshift."""
 
+    @abstractmethod
     def rollback_script(self, release: str) -> str:
         """The POSIX sh that rolls back and verifies; it sets `ok=1` when stable has all traffic."""
 
+    async def addresses(self) -> dict[str, str]:
+        """Base URLs where `canary` and `stable` answer by themselves, and the `public` one; those that are known."""
+        return {}
+
+    async def claim(self, release: str, engine: str) -> None:
+        """Mark the target as this release's before anything else, where the object can hold a mark.
+
+        Raises RouterConflict when it carries the mark of a release of another engine, with what to do about it.
+        """
+
+    async def scale(self, weight: int) -> str:
+        """Bring both sides to the size that this weight needs: the canary to its share, stable to all of the traffic,
+        its autoscaler's minimum held there. Never makes stable smaller. Returns what was asked for, "" for nothing."""
+        return ""
+
+    async def finish(self, write: Write) -> str:
+        """For `copy` and `handover`: begin it or carry it on; `Observation.finished` says when it is done."""
+        raise RouterError(f"{self.target} can't finish in another way than by swapping its sides")
+
+    async def let_go(self, ending: Ending) -> str:
+        """The release is over and its old side is kept no longer: give back what was held (the mark, an autoscaler's
+        minimum), and scale the canary to nothing where the ending says so. Returns what was done, "" for nothing."""
+        return ""
+
+    async def rehearse(self, write: Write) -> str:
+        """Try the way back's write without effect, where the server can (a dry run); by default read the target.
+
+        Returns what was tried. Raises RouterError when a roll back would not get through now.
+        """
+        await self.observe()
+        return "the target can be read"
+
+    async def examine(self) -> list[Finding]:
+        """Everything this router will need in a release, tried without changing anything. Never raises."""
+        try:
+            seen = await self.observe()
+        except RouterError as error:
+            return [Finding("bad", "target", str(error))]
+        return [Finding("ok", "target", f"{self.target}: {seen.weight:g}% on the canary")]
+
+    @abstractmethod
     async def close(self) -> None:
         """Let go of connections."""

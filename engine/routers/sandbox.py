@@ -12,7 +12,7 @@ import httpx
 
 from engine.events import SCRIPT
 from engine.inputs import Observation
-from engine.routers import RouterConflict, RouterError, Write
+from engine.routers import Router, RouterConflict, RouterError, Write
 from engine.routers.config import SandboxConfig
 
 TIME_LIMIT_S = 5.0
@@ -27,7 +27,7 @@ curl -fsS -m 5 {url} | tr -d ' \\n' | grep -q '"{stable}":{{"weight":100[,}}]' &
 """
 
 
-class SandboxRouter:
+class SandboxRouter(Router):
     """Weights by `PUT /admin/route`; compare-and-set on the route's generation; the mark is kept beside the weights."""
 
     Config = SandboxConfig

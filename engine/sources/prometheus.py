@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.plan.units import show_duration
+from engine.sources import Source
 from engine.sources.config import PrometheusConfig
 from engine.sources.prometheus_api import Answer, PrometheusApi, PrometheusError
 from engine.sources.prometheus_rhythm import Rhythms
@@ -55,7 +56,7 @@ class _Found:
         self.doubts.setdefault(metric, why)
 
 
-class PrometheusSource:
+class PrometheusSource(Source):
     """Asks all selectors at once, a few at a time, within the plan's time limit."""
 
     Config = PrometheusConfig

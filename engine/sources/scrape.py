@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pro
 from prometheus_client.samples import Sample as Line
 
 from engine.plan.selector import Selector
+from engine.sources import Source
 from engine.sources.config import ScrapeConfig
 from engine.sources.reading import BUCKET, GAUGE, PART, SIDES, TOTAL, Query, Reading, Side
 
@@ -21,7 +22,7 @@ LONGEST_PAGE = 8 * 1024 * 1024  # bytes; a page beyond this is no metrics page
 ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.9,text/plain;version=0.0.4;q=0.5"
 
 
-class ScrapeSource:
+class ScrapeSource(Source):
     """One HTTP request per address and look, all at once, each within the plan's time limit."""
 
     Config = ScrapeConfig
