@@ -62,7 +62,12 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All of a plan that the state machine needs, so that the journal alone rebuilds a release."""
+    """All of a plan that the state machine needs, so that the journal alone rebuilds a release.
+
+    `capacity_s` is how long both sides may take to carry the next weight, `guard_s` how long a weight that somebody
+    raises after a roll back is put back, `drain_s` and `canary_to_zero` what follows a roll back. `holds_target`: the
+    router has something to give back at the end; `rehearse_s`: between two trials of the way back, 0 for none.
+    """
 
     stages: tuple[StageRule, ...]
     metrics: tuple[Metric, ...]
@@ -85,6 +90,15 @@ class Rules:
     max_bad_requests: float | None = None
     history_s: float = 3600.0
     holdback: int = 0
+    strategy: Literal["canary", "blue-green", "plain"] = "canary"
+    finish: Literal["swap", "copy", "handover"] = "swap"
+    scale: Literal["proportional", "none"] = "none"
+    capacity_s: float = 600.0
+    guard_s: float = 0.0
+    drain_s: float = 0.0
+    canary_to_zero: bool = False
+    holds_target: bool = False
+    rehearse_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +140,15 @@ class JournalLate(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CanarySeen(Event):
-    """Both versions are known: from now on they are the revision."""
+    """Both sides are known: from now on they are the revision. `..._build` is what really runs of a version,
+    `..._workload` the name of what runs it; empty where the router can't tell."""
 
     canary: str
     stable: str
+    canary_build: str = ""
+    stable_build: str = ""
+    canary_workload: str = ""
+    stable_workload: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +165,8 @@ class RevisionChanged(Event):
 
     canary: str
     stable: str
+    canary_build: str = ""
+    stable_build: str = ""
 
 
 # --- what people ordered
@@ -279,7 +300,7 @@ class ShiftConfirmed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightObserved(Event):
-    """The router shows something else than it did: the weight, its generation, whose mark, how many are ready."""
+    """The router shows something else than it did; the fields are those of `engine.inputs.Observation`."""
 
     weight: float
     generation: str
@@ -287,6 +308,38 @@ class WeightObserved(Event):
     by: str
     canary_ready: int | None = None
     stable_ready: int | None = None
+    share: float | None = None
+    pending: str = ""
+    hand: str = ""
+    canary_asked: int | None = None
+    full: int | None = None
+    finished: bool = False
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapacityAwaited(Event):
+    """Both sides must be able to carry `weight`; with `scale` the engine is about to bring them to that size."""
+
+    weight: int
+    scale: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleAnswered(Event):
+    """The router answered a wish for another size (or its time was up)."""
+
+    weight: int
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayBackTried(Event):
+    """The way back's write was tried without effect."""
+
+    ok: bool
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,6 +455,48 @@ class RolledBack(Event):
 class FinishStarted(Event):
     who: str
     override: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishIntended(Event):
+    """The engine is about to begin, or to carry on, what `finish` says beyond a swap: a copy or a handover."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishAnswered(Event):
+    """The router answered; only an observation says that it is finished."""
+
+    number: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetGoIntended(Event):
+    """The engine is about to give back what it held of the target."""
+
+    canary_to_zero: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetGoAnswered(Event):
+    """What was given back, or why it could not be."""
+
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disturbed(Event):
+    """After the release was rolled back somebody put traffic on the canary: for the `times`th time. `put_back` says
+    whether laneshift takes it back once more."""
+
+    weight: float
+    hand: str
+    times: int
+    put_back: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

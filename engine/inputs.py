@@ -113,6 +113,40 @@ class Answered(Input):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled(Input):
+    """The router answered a wish for the size that `weight` needs."""
+
+    weight: int
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishTried(Input):
+    """The router answered a step of a copy or a handover."""
+
+    number: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetGo(Input):
+    """The router gave back what it held, or could not."""
+
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed(Input):
+    """The way back's write was tried without effect."""
+
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked(Input):
     """A check answered."""
 

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from engine.finding import Finding
 from engine.inputs import Observation
-
-Strategy = Literal["canary", "blue-green", "plain"]
-Finish = Literal["swap", "copy", "handover"]
-
 
 class RouterError(Exception):
     """The router could not be read or written; the message says what to do about it."""
@@ -53,13 +49,12 @@ class Ending:
 class Router(ABC):
     """Moves the traffic of one target between its stable and its canary side.
 
-    `target` names the one thing whose traffic is moved, the same for every plan that would move it. Every method
+    `target` names the one thing whose traffic is moved, the same for every plan that would move it; what the kind can
+    do is said by its configuration (`engine.routers.config.RouterConfig`). Every method
     raises RouterError with words that say what to do, and is safe to call again. Limits of time are the caller's: a
     method that is cancelled leaves nothing half done that calling it again would not mend.
     """
 
-    strategies: ClassVar[frozenset[Strategy]] = frozenset({"canary"})
-    finishes: ClassVar[frozenset[Finish]] = frozenset({"swap"})
     target: str
 
     @abstractmethod

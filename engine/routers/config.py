@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -10,7 +10,26 @@ from engine.plan.fields import Name, Url
 from engine.plan.part import PlanPart, fault, raise_faults
 
 
-class SandboxConfig(PlanPart):
+Strategy = Literal["canary", "blue-green", "plain"]
+Finish = Literal["swap", "copy", "handover"]
+Scale = Literal["proportional", "none"]
+
+
+class RouterConfig(PlanPart):
+    """What every router's configuration says of its kind, beside what a plan writes.
+
+    strategies, finishes: which of a plan's this router can do
+    holds:     it has something to give back when a release is over (`Router.let_go`)
+    rehearses: it can try the way back's write without effect (`Router.rehearse`)
+    """
+
+    strategies: ClassVar[frozenset[Strategy]] = frozenset({"canary"})
+    finishes: ClassVar[frozenset[Finish]] = frozenset({"swap"})
+    holds: ClassVar[bool] = False
+    rehearses: ClassVar[bool] = False
+
+
+class SandboxConfig(RouterConfig):
     """The gateway of the embedded sandbox, by its admin endpoint."""
 
     url: Url = Field(default="http://127.0.0.1:7480", description="The gateway's address.")
