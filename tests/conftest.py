@@ -1,0 +1,7 @@
+"""Fixtures of every test. What they start, they start when the first test asks for it."""
+
+from __future__ import annotations
+
+from tests.support.kube_fixtures import kube, kube_world, own_kube
+
+__all__ = ["kube", "kube_world", "own_kube"]
