@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from engine.past.recorded import Recorded
     from engine.past.replays import Replays, Results
     from engine.plan.model import Plan
+    from engine.plan.selector import Subject
     from engine.routers import Router
 
 DEFAULT_LIMIT_S = 20.0
@@ -97,17 +98,18 @@ async def _from_source(plan: Plan, since_s: float, version: str, limit_s: float)
     from engine.past.recorded import RecordsError
     from engine.past.replays import PATIENCE
     from engine.past.source import from_source
+    from engine.plan.selector import Subject
     from engine.routers import RouterError
     from engine.secrets import SecretMissingError, Secrets
 
     secrets = Secrets(home())
     stretch_s = plan.history + PATIENCE * plan.least_seconds
     try:
-        stable = version or await _stable_now(router_of(plan, secrets))
-        if not stable:
+        stable = Subject(version) if version else await _stable_now(router_of(plan, secrets))
+        if not stable.known:
             return None, "no version is stable now: --version V names one whose past the source may keep"
         found = await from_source(plan, secrets, stable=stable, since_s=since_s, stretch_s=stretch_s, limit_s=limit_s)
-        nothing = f"the {plan.source.kind} source has no past of {stable}: a release learns from less than this"
+        nothing = f"the {plan.source.kind} source has no past of {stable.version}: a release learns from less than this"
         return found, "" if found is not None else nothing
     except SecretMissingError as error:
         raise RecordsError(str(error)) from error
@@ -116,9 +118,12 @@ async def _from_source(plan: Plan, since_s: float, version: str, limit_s: float)
         return None, f"only the journal was read: {why}; --version V names whose past the source may keep"
 
 
-async def _stable_now(router: Router) -> str:
+async def _stable_now(router: Router) -> Subject:
+    from engine.plan.selector import Subject
+
     try:
-        return (await router.observe()).stable
+        seen = await router.observe()
+        return Subject(seen.stable, seen.stable_build, seen.stable_workload)
     finally:
         await router.close()
 

@@ -22,6 +22,7 @@ from engine.journal.recorder import Recorder
 from engine.journal.records import Record
 from engine.judge import Judge, Sample
 from engine.judge import Rules as JudgeRules
+from engine.plan.selector import Subject
 from engine.release import decide
 from engine.routers import Router, RouterConflict, RouterError, Write
 from engine.sources import Source
@@ -327,7 +328,10 @@ class Controller:
         try:
             async with asyncio.timeout(PAST_LIMIT_S):
                 readings = await self._parts.source.past(
-                    self._parts.queries, stable=self.state.stable, seconds=rules.history_s, step=rules.interval_s
+                    self._parts.queries,
+                    stable=Subject(self.state.stable),
+                    seconds=rules.history_s,
+                    step=rules.interval_s,
                 )
         except TimeoutError:
             readings = []
@@ -348,7 +352,7 @@ class Controller:
 
     async def _look(self) -> None:
         versions = (self.state.canary, self.state.stable)
-        reading = await self._reading(*versions)
+        reading = await self._reading(canary=Subject(self.state.canary), stable=Subject(self.state.stable))
         state = self.state
         if versions != (state.canary, state.stable):
             return  # read of a revision that is void by now
@@ -382,7 +386,7 @@ class Controller:
         said = [reading.problem, "; ".join(reading.lost.values()), *(sample.problem for sample in guarding)]
         return self._bounded(next((one for one in said if one), "no metric that guards the release shows anything"))
 
-    async def _reading(self, canary: str, stable: str) -> Reading:
+    async def _reading(self, *, canary: Subject, stable: Subject) -> Reading:
         limit = LOOK_LIMIT * self.state.rules.interval_s
         try:
             async with asyncio.timeout(limit):

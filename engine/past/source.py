@@ -16,6 +16,7 @@ from engine.assembly import queries_of, rules_of
 from engine.judge.backtest import Scrape
 from engine.past.recorded import MOST_SCRAPES, Recorded, RecordsError, shown
 from engine.plan.model import Plan
+from engine.plan.selector import Subject
 from engine.plan.units import show_duration
 from engine.secrets import Secrets
 from engine.sources import Source
@@ -36,7 +37,7 @@ class _Clock:
 
 
 async def from_source(
-    plan: Plan, secrets: Secrets, *, stable: str, since_s: float, stretch_s: float, limit_s: float
+    plan: Plan, secrets: Secrets, *, stable: Subject, since_s: float, stretch_s: float, limit_s: float
 ) -> Recorded | None:
     """What the plan's source keeps of `stable` in the last `since_s`, in stretches of `stretch_s`, read for no longer
     than about `limit_s`; None when it keeps nothing. Raises RecordsError, SecretMissingError.
@@ -54,7 +55,8 @@ async def from_source(
         return None
     if not found.scrapes:
         raise RecordsError(f"the {plan.source.kind} source can't be read: {secrets.hide(found.problems[0])}")
-    origin = f"{plan.source.kind}: {stable} in {found.stretches} of the last {show_duration(round(found.reach))}"
+    reach = show_duration(round(found.reach))
+    origin = f"{plan.source.kind}: {stable.version} in {found.stretches} of the last {reach}"
     judged = [metric for metric in plan.judge_metrics() if metric.judged]
     remarks = [f"a stretch of the past can't be read: {secrets.hide(problem)}" for problem in found.problems]
     return shown(judged, found.scrapes, origin, remarks)
@@ -77,7 +79,7 @@ class _Found:
 class _Reader:
     """Reads stretches of one version's past."""
 
-    def __init__(self, plan: Plan, source: Source, stable: str, clock: _Clock) -> None:
+    def __init__(self, plan: Plan, source: Source, stable: Subject, clock: _Clock) -> None:
         self._source, self._stable, self._clock, self._now = source, stable, clock, clock.at
         self._queries: tuple[Query, ...] = tuple(one for one in queries_of(plan) if one.metric.judged)
         self._step = rules_of(plan).interval_s

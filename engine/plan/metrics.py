@@ -22,7 +22,7 @@ from engine.judge.metric import Kind, Metric, Threshold
 from engine.plan.fields import Duration, Number, Percent, Reading, SelectorField, one_or_more
 from engine.plan.part import PlanPart, fault, raise_faults
 from engine.plan.problem import nearest
-from engine.plan.selector import PLACEHOLDER
+from engine.plan.selector import PLACEHOLDERS_QUOTED
 from engine.plan.units import UNITS, NotUnderstoodError, parse_threshold, show_threshold, threshold_pattern
 
 OnFail = Literal["rollback", "hold", "ask"]
@@ -93,9 +93,9 @@ class MetricForm(PlanPart):
             raise_faults([fault(("alert",), None, f'a line such as "{UNITS[self.kind][2]}"', hint, found="no line")])
         hint = "else canary and stable can't be told apart"
         raise_faults(
-            fault((name,), str(getattr(self, name)), f'a label that holds "{PLACEHOLDER}"', hint)
+            fault((name,), str(getattr(self, name)), f"a label that holds {PLACEHOLDERS_QUOTED}", hint)
             for name in self.selectors
-            if not getattr(self, name).by_version
+            if not getattr(self, name).names_its_side
         )
         return self
 

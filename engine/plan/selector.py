@@ -1,4 +1,4 @@
-"""Which series a metric reads: Prometheus' instant vector selector with a place for the version.
+"""Which series a metric reads: Prometheus' instant vector selector with places for what names a side of the release.
 
 Source: https://prometheus.io/docs/prometheus/latest/querying/basics/#instant-vector-selectors. Functions, ranges and
 arithmetic are refused: laneshift takes the differences of raw counters itself, per instance, resets handled; `rate` and
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Final, Literal, NoReturn
 
@@ -19,8 +19,9 @@ from engine.plan.units import NotUnderstoodError
 
 Operator = Literal["=", "!=", "=~", "!~"]
 
-PLACEHOLDER: Final = "$version"
-ALLOWED: Final = f'the name of a series with its labels, such as requests_total{{version="{PLACEHOLDER}",code=~"5.."}}'
+PLACEHOLDERS: Final = ("$version", "$build", "$workload")
+PLACEHOLDERS_QUOTED: Final = '"$version", "$build" or "$workload"'
+ALLOWED: Final = 'the name of a series with its labels, such as requests_total{version="$version",code=~"5.."}'
 LONGEST: Final = 2000
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -44,25 +45,51 @@ class Subject:
     build: str = ""
     workload: str = ""
 
-    def values(self) -> dict[str, str]:
-        """What each placeholder stands for."""
-        return {"version": self.version, "build": self.build, "workload": self.workload}
+    @property
+    def known(self) -> bool:
+        """Is anything known of this side?"""
+        return bool(self.version or self.build or self.workload)
+
+    def lacks(self, text: str) -> tuple[str, ...]:
+        """The placeholders in `text` of which nothing is known."""
+        return tuple(word for word in placeholders_in(text) if not getattr(self, word[1:]))
+
+    def fill(self, text: str, quote: Callable[[str], str] = str) -> str:
+        """`text` with each placeholder's value in its place, as `quote` writes it there."""
+        values = asdict(self)
+        return _WORD_AFTER_DOLLAR.sub(lambda found: quote(values[found[1]]), text)
+
+
+def placeholders_in(text: str) -> tuple[str, ...]:
+    """Each placeholder of `text` once. Raises NotUnderstoodError for a `$word` that is none."""
+    found = tuple(dict.fromkeys(f"${word}" for word in _WORD_AFTER_DOLLAR.findall(text)))
+    for word in found:
+        if word not in PLACEHOLDERS:
+            near = nearest(word, PLACEHOLDERS)
+            _refuse(f"the placeholders are {', '.join(PLACEHOLDERS)}, not {printable(word)}" + (near and f"; {near}"))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One condition on a label. `value` may hold `$version`; in a regular expression the version stands for itself."""
+    """One condition on a label. `value` may hold placeholders, which stand for themselves in a regular expression."""
 
     label: str
     operator: Operator
     value: str
 
-    def matches(self, labels: Mapping[str, str], version: str) -> bool:
+    def matches(self, labels: Mapping[str, str], subject: Subject) -> bool:
         """A label that a series lacks counts as empty, as in Prometheus."""
         found = labels.get(self.label, "")
         if self.operator in ("=", "!="):
-            return (found == self.value.replace(PLACEHOLDER, version)) is (self.operator == "=")
-        return (_pattern(self.value, version).fullmatch(found) is not None) is (self.operator == "=~")
+            return (found == subject.fill(self.value)) is (self.operator == "=")
+        return (_pattern(self.value, subject).fullmatch(found) is not None) is (self.operator == "=~")
+
+    def of(self, subject: Subject) -> Matcher:
+        """The condition with values in place of its placeholders: no sign of theirs ends the quotes or has a meaning in
+        a regular expression."""
+        quote = re.escape if self.operator in ("=~", "!~") else str
+        return Matcher(self.label, self.operator, subject.fill(self.value, quote))
 
     def __str__(self) -> str:
         quoted = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
@@ -85,21 +112,25 @@ class Selector:
         return _Reader(text).selector()
 
     @property
-    def by_version(self) -> bool:
+    def names_its_side(self) -> bool:
         """Does it tell canary from stable?"""
-        return any(PLACEHOLDER in matcher.value and matcher.operator in ("=", "=~") for matcher in self.matchers)
+        return any(placeholders_in(one.value) for one in self.matchers if one.operator in ("=", "=~"))
 
-    def matches(self, name: str, labels: Mapping[str, str], version: str) -> bool:
-        """Is the series `name{labels}` one of this selector's for that version?"""
-        return name == self.name and all(matcher.matches(labels, version) for matcher in self.matchers)
+    def lacks(self, subject: Subject) -> tuple[str, ...]:
+        """The placeholders in it of which nothing is known on that side."""
+        return subject.lacks(" ".join(matcher.value for matcher in self.matchers))
+
+    def matches(self, name: str, labels: Mapping[str, str], subject: Subject) -> bool:
+        """Is the series `name{labels}` one of this selector's for that side?"""
+        return name == self.name and all(matcher.matches(labels, subject) for matcher in self.matchers)
 
     def __str__(self) -> str:
         return f"{self.name}{{{','.join(map(str, self.matchers))}}}"
 
 
 @lru_cache(maxsize=256)
-def _pattern(value: str, version: str) -> re.Pattern[str]:
-    return re.compile(value.replace(PLACEHOLDER, re.escape(version)), re.ASCII)
+def _pattern(value: str, subject: Subject) -> re.Pattern[str]:
+    return re.compile(subject.fill(value, re.escape), re.ASCII)
 
 
 def _refuse(hint: str) -> NoReturn:
@@ -120,7 +151,7 @@ class _Reader:
         braces = self._take_sign("{")
         if name and not braces:
             self._refuse_rest(name)
-            return Selector(name, (Matcher("version", "=", PLACEHOLDER),))
+            return Selector(name, (Matcher("version", "=", "$version"),))
         if not braces:
             _refuse("it begins with the name of a series")
         matchers = self._matchers()
@@ -148,7 +179,7 @@ class _Reader:
         if not quoted:
             _refuse(f"the value of {label} stands in quotes")
         value = quoted[1:-1] if quoted[0] == "`" else _unescaped(quoted[1:-1])
-        _check_placeholder(value)
+        placeholders_in(value)
         if operator in ("=~", "!~"):
             _check_pattern(value)
             return Matcher(label, "=~" if operator == "=~" else "!~", value)
@@ -229,13 +260,6 @@ def _character(code: int) -> str:
     return chr(code)
 
 
-def _check_placeholder(value: str) -> None:
-    for word in _WORD_AFTER_DOLLAR.findall(value):
-        if word != PLACEHOLDER[1:]:
-            near = nearest(word, [PLACEHOLDER[1:]]) and f"; did you mean {PLACEHOLDER}?"
-            _refuse(f"the only placeholder is {PLACEHOLDER}, not ${printable(word)}{near}")
-
-
 def _check_pattern(value: str) -> None:
     """Prometheus' own syntax (RE2) has neither look-around nor back references; here both must mean the same."""
     if _NOT_RE2.search(value):
@@ -243,6 +267,6 @@ def _check_pattern(value: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)  # `[[:alpha:]]` means a class there and nothing here
-            _pattern(value, "v1")
+            _pattern(value, Subject("v1", "v1", "v1"))
     except (re.error, OverflowError, RecursionError, FutureWarning) as error:
         _refuse(f"not a regular expression: {printable(str(error))}")

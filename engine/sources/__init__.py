@@ -19,7 +19,14 @@ class Source(ABC):
     async def read(self, queries: tuple[Query, ...], *, canary: Subject, stable: Subject) -> Reading:
         """All series of `queries` now, for these two sides."""
 
-    async def past(self, queries: tuple[Query, ...], *, stable: Subject, seconds: float, step: float) -> list[Reading]:
+    async def past(
+        self,
+        queries: tuple[Query, ...],  # noqa: ARG002  for the sources that keep one
+        *,
+        stable: Subject,  # noqa: ARG002  the same
+        seconds: float,  # noqa: ARG002  the same
+        step: float,  # noqa: ARG002  the same
+    ) -> list[Reading]:
         """Stable's series at each `step` of the last `seconds`, oldest first; [] when the source keeps no history."""
         return []
 

@@ -21,13 +21,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.plan.selector import Subject
 from engine.plan.units import show_duration
 from engine.sources import Source
 from engine.sources.config import PrometheusConfig
 from engine.sources.prometheus_api import Answer, PrometheusApi, PrometheusError
 from engine.sources.prometheus_rhythm import Rhythms
 from engine.sources.prometheus_series import Ask, Read, asks, read_series, scrape_times, values_of
-from engine.sources.reading import Query, Reading, Side
+from engine.sources.reading import Query, Reading, Side, unnamed
 
 STALE_INTERVALS = 3  # a sample older than this many is missing
 STEPS = 1000  # points of each series in one answer about the past; a server refuses 11,000
@@ -68,12 +69,14 @@ class PrometheusSource(Source):
         self._api = PrometheusApi(config)
         self._rhythms = Rhythms(config.interval)
 
-    async def read(self, queries: tuple[Query, ...], *, canary: str, stable: str) -> Reading:
+    async def read(self, queries: tuple[Query, ...], *, canary: Subject, stable: Subject) -> Reading:
         """The newest scrape of every instance that has one since the last call; a metric that can't be read whole has a
         doubt."""
         at = self._now()
-        asked = list(asks(queries, {"stable": stable, "canary": canary}))
+        subjects: dict[Side, Subject] = {"stable": stable, "canary": canary}
+        asked = list(asks(queries, subjects))
         found = await _found(asked, lambda selector: self._api.window(selector + self._window, at))
+        found.doubts |= unnamed(queries, subjects)
         if found.problem:
             return Reading(at, {}, found.problem)
         new = self._rhythms.news(scrape_times(found.series.values(), self._interval))
@@ -82,17 +85,18 @@ class PrometheusSource(Source):
         self._rhythms.forget(at)
         return Reading(at, _values(asked, found, new, self._interval), doubts=found.doubts)
 
-    async def past(self, queries: tuple[Query, ...], *, stable: str, seconds: float, step: float) -> list[Reading]:
+    async def past(self, queries: tuple[Query, ...], *, stable: Subject, seconds: float, step: float) -> list[Reading]:
         """Stable's counters as they stood at each `step` of the last `seconds`, oldest first.
 
         Steps at which nothing is known are left out; what could not be read says so in a reading of its own.
         """
         asked = list(asks(queries, {"stable": stable}))
+        unknown = unnamed(queries, {"stable": stable})
         end = self._now()
         readings: list[Reading] = []
         for first in range(-math.floor(seconds / step), 1, STEPS):
             numbers = range(first, min(first + STEPS, 1))
-            readings += await self._steps(asked, [end + number * step for number in numbers], step)
+            readings += await self._steps(asked, [end + number * step for number in numbers], step, unknown)
         return readings
 
     async def close(self) -> None:
@@ -108,7 +112,9 @@ class PrometheusSource(Source):
                 metric, f"Prometheus scrapes it every {apart}, the plan looks every {asked}: raise the interval"
             )
 
-    async def _steps(self, asked: Sequence[Ask], times: Sequence[float], step: float) -> list[Reading]:
+    async def _steps(
+        self, asked: Sequence[Ask], times: Sequence[float], step: float, unknown: Mapping[str, str]
+    ) -> list[Reading]:
         """The readings at some steps of the past."""
         found = await _found(
             asked,
@@ -116,6 +122,7 @@ class PrometheusSource(Source):
         )
         if found.problem:
             return [Reading(times[-1], {}, found.problem)]
+        found.doubts |= unknown
         addresses = {one.address for series in found.series.values() for one in series}
         readings = []
         for at in times:

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.plan.selector import PLACEHOLDER, Matcher, Selector
+from engine.plan.selector import Matcher, Selector, Subject
 from engine.sources.native_histogram import cumulative
-from engine.sources.reading import BUCKET, GAUGE, PART, TOTAL, Query, Side
+from engine.sources.reading import BUCKET, HISTOGRAM, Query, Side
 
 Point = tuple[float, float | Mapping[str, Any]]  # seconds since the epoch; a number, or a native histogram
 ROUNDING = 0.5  # of an interval: scrapes further apart than one and a half are not the same one
 
-_HISTOGRAM = "histogram"
 _BUCKET_LABEL = "le"
 
 
@@ -47,14 +46,13 @@ class Read:
         return self.points[after - 1][1]
 
 
-def asks(queries: Iterable[Query], versions: Mapping[Side, str]) -> Iterator[Ask]:
-    """What to ask for these metrics; nothing for a side whose version is not known yet."""
+def asks(queries: Iterable[Query], subjects: Mapping[Side, Subject]) -> Iterator[Ask]:
+    """What to ask for these metrics; nothing for a side of which nothing that the selector names is known."""
     for query in queries:
-        roles = ((TOTAL, query.total), (PART, query.part), (GAUGE, query.gauge), (_HISTOGRAM, query.histogram))
-        for side, version in versions.items():
-            for role, selector in roles:
-                if selector is not None and version:
-                    yield Ask(query.metric.name, side, role, _written(selector, role, version), query.line)
+        for side, subject in subjects.items():
+            for role, selector in query.selectors.items():
+                if subject.known and not selector.lacks(subject):
+                    yield Ask(query.metric.name, side, role, _written(selector, role, subject), query.line)
 
 
 def read_series(labels: Mapping[str, str], points: Sequence[Point]) -> Read:
@@ -101,26 +99,20 @@ def values_of(
     for one, value in seen:
         name = f"{one.address} {one.name}"
         if isinstance(value, float):
-            if ask.role != _HISTOGRAM:
+            if ask.role != HISTOGRAM:
                 yield ask.role, name, value
             elif _BUCKET_LABEL in one.labels:
                 yield BUCKET + str(float(one.labels[_BUCKET_LABEL])), name, value
-        elif value is not None and ask.role != _HISTOGRAM:
+        elif value is not None and ask.role != HISTOGRAM:
             raise ValueError(f"a histogram where a number is expected: {one.labels.get('__name__', '')}")
         elif value is not None and one.address not in classic:
             for bound, events in cumulative(value, ask.line).items():
                 yield BUCKET + str(bound), name, events
 
 
-def _written(selector: Selector, role: str, version: str) -> str:
-    """The selector for one version; a histogram's asks for its classic buckets and for the native form at once."""
-    matchers = tuple(_for_version(matcher, version) for matcher in selector.matchers)
-    if role != _HISTOGRAM:
+def _written(selector: Selector, role: str, subject: Subject) -> str:
+    """The selector for one side; a histogram's asks for its classic buckets and for the native form at once."""
+    matchers = tuple(matcher.of(subject) for matcher in selector.matchers)
+    if role != HISTOGRAM:
         return str(Selector(selector.name, matchers))
     return str(Selector("", (Matcher("__name__", "=~", f"{selector.name}(_bucket)?"), *matchers)))
-
-
-def _for_version(matcher: Matcher, version: str) -> Matcher:
-    """A version stands for itself: in a regular expression its signs have no meaning, and no sign ends the quotes."""
-    meant = re.escape(version) if matcher.operator in ("=~", "!~") else version
-    return Matcher(matcher.label, matcher.operator, matcher.value.replace(PLACEHOLDER, meant))

@@ -7,16 +7,17 @@ are taken here. A counter that fell was reset: what it shows now is the differen
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.judge.metric import Counts, Metric, Sample
-from engine.plan.selector import Selector
+from engine.plan.selector import Selector, Subject
 
 Side = Literal["stable", "canary"]
 SIDES: tuple[Side, Side] = ("stable", "canary")
 TOTAL, PART, GAUGE, BUCKET = "total", "part", "gauge", "le:"
+HISTOGRAM = "histogram"
 
 Series = Mapping[str, float]
 Found = Mapping[tuple[str, Side, str], Series]
@@ -36,6 +37,26 @@ class Query:
     histogram: Selector | None = None
     gauge: Selector | None = None
     line: float = math.inf
+
+    @property
+    def selectors(self) -> dict[str, Selector]:
+        """What is read for it, by role; a histogram's role is `histogram`."""
+        all_roles = {TOTAL: self.total, PART: self.part, GAUGE: self.gauge, HISTOGRAM: self.histogram}
+        return {role: selector for role, selector in all_roles.items() if selector is not None}
+
+
+def unnamed(queries: Iterable[Query], subjects: Mapping[Side, Subject]) -> dict[str, str]:
+    """Metric -> why one side of it can't be asked for: the router does not tell what its selector names.
+
+    A side of which nothing is known is not there yet, and no reason.
+    """
+    return {
+        query.metric.name: f"{lacking[0]} of {side} is not known: the router does not tell it"
+        for query in queries
+        for side, subject in subjects.items()
+        for selector in query.selectors.values()
+        if subject.known and (lacking := selector.lacks(subject))
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_prometheus
 from prometheus_client.samples import Sample as Line
 
-from engine.plan.selector import Selector
+from engine.plan.selector import Selector, Subject
 from engine.sources import Source
 from engine.sources.config import ScrapeConfig
-from engine.sources.reading import BUCKET, GAUGE, PART, SIDES, TOTAL, Query, Reading, Side
+from engine.sources.reading import BUCKET, HISTOGRAM, Query, Reading, Side, unnamed
 
 LONGEST_PAGE = 8 * 1024 * 1024  # bytes; a page beyond this is no metrics page
 ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.9,text/plain;version=0.0.4;q=0.5"
@@ -34,32 +34,22 @@ class ScrapeSource(Source):
         # A page of megabytes takes seconds to parse; a way back must not wait for it.
         self._parser = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scrape")
 
-    async def read(self, queries: tuple[Query, ...], *, canary: str, stable: str) -> Reading:
+    async def read(self, queries: tuple[Query, ...], *, canary: Subject, stable: Subject) -> Reading:
         """All series of `queries` now; an address that fails is named in the reading's problem."""
         pages = await asyncio.gather(*(self._page(str(url)) for url in self._config.urls))
         at = self._now()
         # An address is named by its number in the plan: in itself it may hold a secret, and series go to the journal.
         lost = {str(number): page for number, page in enumerate(pages) if isinstance(page, str)}
         values: dict[tuple[str, Side, str], dict[str, float]] = {}
-        versions = {"stable": stable, "canary": canary}
+        subjects: dict[Side, Subject] = {"stable": stable, "canary": canary}
         for number, page in enumerate(pages):
             if isinstance(page, str):
                 continue
             for query in queries:
-                for side in SIDES:
-                    _collect(values, query, side, versions[side], str(number), page)
-        return Reading(at, values, "; ".join(lost.values()) if len(lost) == len(pages) else "", lost=lost)
-
-    async def past(
-        self,
-        queries: tuple[Query, ...],  # noqa: ARG002  the contract of every source
-        *,
-        stable: str,  # noqa: ARG002  the same
-        seconds: float,  # noqa: ARG002  the same
-        step: float,  # noqa: ARG002  the same
-    ) -> list[Reading]:
-        """Nothing: a page of metrics knows only what is now."""
-        return []
+                for side, subject in subjects.items():
+                    _collect(values, query, side, subject, str(number), page)
+        problem = "; ".join(lost.values()) if len(lost) == len(pages) else ""
+        return Reading(at, values, problem, doubts=unnamed(queries, subjects), lost=lost)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -106,27 +96,28 @@ def _collect(
     values: dict[tuple[str, Side, str], dict[str, float]],
     query: Query,
     side: Side,
-    version: str,
+    subject: Subject,
     address: str,
     lines: list[Line],
 ) -> None:
     """Put what `query` asks of one side into `values`."""
-    if not version:
+    if not subject.known:
         return
     name = query.metric.name
-    roles = ((TOTAL, query.total), (PART, query.part), (GAUGE, query.gauge))
-    for line in lines:
-        for role, selector in roles:
-            if selector is not None and selector.matches(line.name, line.labels, version):
+    for role, selector in query.selectors.items():
+        if selector.lacks(subject):
+            continue
+        for line in lines:
+            if role == HISTOGRAM and _is_bucket(selector, line, subject):
+                bound = BUCKET + str(float(line.labels["le"]))
+                values.setdefault((name, side, bound), {})[_series(address, line)] = line.value
+            elif role != HISTOGRAM and selector.matches(line.name, line.labels, subject):
                 values.setdefault((name, side, role), {})[_series(address, line)] = line.value
-        if query.histogram is not None and _is_bucket(query.histogram, line, version):
-            bound = BUCKET + str(float(line.labels["le"]))
-            values.setdefault((name, side, bound), {})[_series(address, line)] = line.value
 
 
-def _is_bucket(selector: Selector, line: Line, version: str) -> bool:
+def _is_bucket(selector: Selector, line: Line, subject: Subject) -> bool:
     name = line.name.removesuffix("_bucket")
-    return name != line.name and "le" in line.labels and selector.matches(name, line.labels, version)
+    return name != line.name and "le" in line.labels and selector.matches(name, line.labels, subject)
 
 
 def _series(address: str, line: Line) -> str:

@@ -17,7 +17,9 @@ from engine.client import EngineClient
 from engine.events import StageRule
 from engine.host import Host
 from engine.inputs import Observation
+from engine.plan.selector import Subject
 from engine.server import Server, bind
+from engine.sources import Source
 from engine.sources.reading import PART, TOTAL, Reading
 
 PRE = [item.id for item in default_items((StageRule(100, 0.0, 1.0, 0),), ()) if item.list == "pre"]
@@ -76,19 +78,16 @@ class PaperRoute:
     async def close(self) -> None: ...
 
 
-class SteadySource:
+class SteadySource(Source):
     """Stable serves 100 requests a look, none bad; of the canary nothing is seen."""
 
     def __init__(self, _config: Any) -> None:
         self._requests = 0.0
 
-    async def read(self, _queries: Any, *, canary: str, stable: str) -> Reading:
+    async def read(self, _queries: Any, *, canary: Subject, stable: Subject) -> Reading:
         self._requests += 100
         counts = {TOTAL: self._requests, PART: 0.0}
         return Reading(time.time(), {("errors", "stable", role): {"one": count} for role, count in counts.items()})
-
-    async def past(self, _queries: Any, **_how_much: Any) -> list[Reading]:
-        return []
 
     async def close(self) -> None: ...
 

@@ -13,6 +13,7 @@ from engine import registry
 from engine.past.recorded import Recorded, RecordsError
 from engine.past.source import from_source
 from engine.plan.model import Plan, parse_plan
+from engine.plan.selector import Subject
 from engine.secrets import Secrets
 from engine.sources.reading import Query, Reading
 
@@ -41,8 +42,8 @@ class Keeper:
         self._now = now
         Keeper.started.append(now())
 
-    async def past(self, queries: tuple[Query, ...], *, stable: str, seconds: float, step: float) -> list[Reading]:
-        assert stable == "v1"
+    async def past(self, queries: tuple[Query, ...], *, stable: Subject, seconds: float, step: float) -> list[Reading]:
+        assert stable == Subject("v1")
         assert [query.metric.name for query in queries] == ["errors"]
         end, newest = self._now(), self.started[-1]
         Keeper.asked.append((round(newest - end), seconds))
@@ -81,7 +82,7 @@ def keep(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 async def read(since_s: float, stretch_s: float = 3600.0, limit_s: float = 60.0) -> Recorded | None:
     plan: Plan = parse_plan(json.dumps(PLAN).encode())
-    asked = {"stable": "v1", "since_s": since_s, "stretch_s": stretch_s, "limit_s": limit_s}
+    asked = {"stable": Subject("v1"), "since_s": since_s, "stretch_s": stretch_s, "limit_s": limit_s}
     return await from_source(plan, Secrets(Path("/nowhere")), **asked)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.plan.selector import Matcher, Selector
+from engine.plan.selector import Matcher, Selector, Subject
 from engine.plan.units import NotUnderstoodError
 
 
@@ -21,17 +21,17 @@ from engine.plan.units import NotUnderstoodError
 def test_the_usual_writings_mean_the_same(text):
     selector = Selector.parse(text)
     assert selector.name == "requests_total"
-    assert selector.by_version
-    assert selector.matches("requests_total", {"version": "v2", "code": "503"}, "v2")
-    assert not selector.matches("requests_total", {"version": "v1", "code": "503"}, "v2")
-    assert not selector.matches("other_total", {"version": "v2", "code": "503"}, "v2")
+    assert selector.names_its_side
+    assert selector.matches("requests_total", {"version": "v2", "code": "503"}, Subject("v2"))
+    assert not selector.matches("requests_total", {"version": "v1", "code": "503"}, Subject("v2"))
+    assert not selector.matches("other_total", {"version": "v2", "code": "503"}, Subject("v2"))
 
 
-def test_a_name_alone_is_read_by_version_and_empty_braces_are_not():
+def test_a_name_alone_is_read_names_its_side_and_empty_braces_are_not():
     assert str(Selector.parse("pool_in_use")) == 'pool_in_use{version="$version"}'
     shared = Selector.parse("pool_in_use{}")
-    assert not shared.by_version
-    assert shared.matches("pool_in_use", {}, "v2")
+    assert not shared.names_its_side
+    assert shared.matches("pool_in_use", {}, Subject("v2"))
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,34 @@ def test_a_name_alone_is_read_by_version_and_empty_braces_are_not():
     ],
 )
 def test_labels_are_matched_as_prometheus_does(matcher, labels, met):
-    assert Selector.parse(f"x{{{matcher}}}").matches("x", labels, "v1") is met
+    assert Selector.parse(f"x{{{matcher}}}").matches("x", labels, Subject("v1")) is met
+
+
+def test_each_placeholder_stands_for_its_own_value_of_the_side():
+    subject = Subject("v2", build="7c9d", workload="checkout-canary")
+    selector = Selector.parse('x{pod=~"$workload-.*",hash="$build",version!="$version"}')
+    assert selector.names_its_side
+    assert selector.matches("x", {"pod": "checkout-canary-7c9d-x2", "hash": "7c9d", "version": "v1"}, subject)
+    assert not selector.matches("x", {"pod": "checkout-canary-7c9d-x2", "hash": "7c9d", "version": "v2"}, subject)
+    assert not selector.matches("x", {"pod": "checkout-stable-7c9d-x2", "hash": "7c9d"}, subject)
+
+
+@pytest.mark.parametrize("text", ['x{a!="$version"}', 'x{a!~"$build.*"}', 'x{a="version"}'])
+def test_what_only_leaves_a_side_out_does_not_name_it(text):
+    assert not Selector.parse(text).names_its_side
+
+
+def test_what_is_not_known_of_a_side_is_said():
+    selector = Selector.parse('x{pod=~"$workload-.*",hash="$build",version="$version"}')
+    assert selector.lacks(Subject("v2")) == ("$workload", "$build")
+    assert selector.lacks(Subject("v2", "7c9d", "checkout")) == ()
+    assert not Subject().known
 
 
 def test_a_version_stands_for_itself_in_a_regular_expression():
     selector = Selector.parse('x{image=~".*:$version"}')
-    assert selector.matches("x", {"image": "shop:v1.2+b"}, "v1.2+b")
-    assert not selector.matches("x", {"image": "shop:v112bb"}, "v1.2+b")
+    assert selector.matches("x", {"image": "shop:v1.2+b"}, Subject("v1.2+b"))
+    assert not selector.matches("x", {"image": "shop:v112bb"}, Subject("v1.2+b"))
 
 
 @pytest.mark.parametrize(
@@ -90,6 +111,8 @@ def test_a_version_stands_for_itself_in_a_regular_expression():
         ('x{a="\\d"}', "written twice"),
         ('x{a="\\ud800"}', "no character"),
         ('x{a="$verison"}', "did you mean $version?"),
+        ('x{a="$biuld"}', "the placeholders are $version, $build, $workload, not $biuld; did you mean $build?"),
+        ('x{a="$versions"}', "did you mean $version?"),
         ('x{a="' + "b" * 2000 + '"}', "characters at most"),
     ],
 )
@@ -114,4 +137,4 @@ def test_no_text_does_more_than_be_refused(text):
         selector = Selector.parse(text)
     except NotUnderstoodError:
         return
-    assert selector.matches("x", {"a": "a"}, "v") in (True, False)
+    assert selector.matches("x", {"a": "a"}, Subject("v")) in (True, False)

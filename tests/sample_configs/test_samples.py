@@ -11,6 +11,7 @@ import sample_configs
 from cli.demo_world import RPS
 from engine.judge.metric import Threshold
 from engine.plan.model import Plan, read_plan
+from engine.plan.selector import Subject
 from sandbox.metrics import GatewayMetrics, ShopMetrics
 
 BELOW = {"relative": False, "above": False}
@@ -91,7 +92,7 @@ def test_every_metric_reads_series_that_one_page_of_the_sandbox_serves(name):
             selector = getattr(form, key)
             suffix = "_bucket" if key == "histogram" else ""
             found = [
-                sum(selector.matches(each.removesuffix(suffix), labels, "v1.5.0") for each, labels in page)
+                sum(selector.matches(each.removesuffix(suffix), labels, Subject("v1.5.0")) for each, labels in page)
                 for page in pages
             ]
             assert sorted(map(bool, found)) == [False, True], f"{metric}.{key}: what two pages serve counts twice"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +13,9 @@ from engine.controller import Parts
 from engine.events import SCRIPT, CheckOutcome
 from engine.inputs import Observation
 from engine.judge.metric import Metric, Threshold
-from engine.plan.selector import Selector
+from engine.plan.selector import Selector, Subject
 from engine.routers import RouterConflict, RouterError, Write
+from engine.sources import Source
 from engine.sources.reading import Query, Reading, Side
 from tests.support.virtual_time import LoopTime
 
@@ -146,11 +147,11 @@ class FakeRouter:
 
 
 @dataclass
-class FakeSource:
+class FakeSource(Source):
     shop: Shop
     closed: bool = False
 
-    async def read(self, queries: Sequence[Query], *, canary: str, stable: str) -> Reading:
+    async def read(self, queries: tuple[Query, ...], *, canary: Subject, stable: Subject) -> Reading:
         now = LoopTime().now()
         self.shop.serve(now)
         fault = self.shop.source_fault
@@ -162,7 +163,7 @@ class FakeSource:
             raise ZeroDivisionError("a bug")
         return Reading(now, self._values(fault), lost={"0": "the gateway is silent"} if fault == "gauges-only" else {})
 
-    async def past(self, queries: Sequence[Query], *, stable: str, seconds: float, step: float) -> list[Reading]:
+    async def past(self, queries: tuple[Query, ...], *, stable: Subject, seconds: float, step: float) -> list[Reading]:
         if self.shop.source_fault == "hangs":
             await asyncio.Event().wait()
         if self.shop.past_share is None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.judge.metric import Metric, Threshold
-from engine.plan.selector import Selector
+from engine.plan.selector import Selector, Subject
 from engine.sources.config import PrometheusConfig
 from engine.sources.native_histogram import cumulative
 from engine.sources.prometheus import PrometheusSource
@@ -124,7 +124,7 @@ async def readings(*scrapes: list[dict[str, Any]]) -> list[Reading]:
         found = []
         for scrape in scrapes:
             server.say('"v2"', *scrape)
-            found.append(await source.read((SLOW,), canary="v2", stable="v1"))
+            found.append(await source.read((SLOW,), canary=Subject("v2"), stable=Subject("v1")))
             at += 15
         await source.close()
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.judge.metric import Metric, Sample, Threshold
-from engine.plan.selector import Selector
+from engine.plan.selector import Selector, Subject
 from engine.sources import prometheus, prometheus_api
 from engine.sources.config import PrometheusConfig
 from engine.sources.prometheus import PrometheusSource
@@ -46,7 +46,7 @@ class Looking:
         self.differences = Differences((ERRORS, POOL))
 
     async def look(self, *queries: Query) -> Reading:
-        reading = await self.source.read(queries or (ERRORS, POOL), canary="v2", stable="v1")
+        reading = await self.source.read(queries or (ERRORS, POOL), canary=Subject("v2"), stable=Subject("v1"))
         self.at += self.interval
         return reading
 
@@ -95,7 +95,7 @@ async def test_all_is_asked_at_one_time_and_never_in_part(server: FakePrometheus
 
 async def test_a_version_stands_for_itself_in_a_question(server: FakePrometheus) -> None:
     async with looking(server) as looks:
-        await looks.source.read((ERRORS,), canary='v2.0"} or x{a="', stable="")
+        await looks.source.read((ERRORS,), canary=Subject('v2.0"} or x{a="'), stable=Subject())
     assert sorted(server.questions()) == [
         r'requests_total{version="v2.0\"} or x{a=\""}[45000ms]',
         r'requests_total{version=~"v2\\.0\"\\}\\ or\\ x\\{a=\"",code=~"5.."}[45000ms]',
@@ -289,7 +289,7 @@ async def test_nothing_found_is_nothing_and_no_problem(server: FakePrometheus) -
 
 async def test_before_any_version_is_known_nothing_is_asked(server: FakePrometheus) -> None:
     async with looking(server) as looks:
-        assert await looks.source.read((ERRORS,), canary="", stable="") == Reading(NOW, {})
+        assert await looks.source.read((ERRORS,), canary=Subject(), stable=Subject()) == Reading(NOW, {})
     assert server.asked == []
 
 
@@ -370,7 +370,7 @@ async def test_the_past_is_asked_in_pieces_and_steps_without_data_are_left_out(
     known = [(NOW - 30 * number, str(100 - number)) for number in (7, 6, 2, 0)]
     server.say('requests_total{version="v1"}', series("requests_total", *known))
     async with looking(server) as looks:
-        past = await looks.source.past((ERRORS, POOL), stable="v1", seconds=240, step=30)
+        past = await looks.source.past((ERRORS, POOL), stable=Subject("v1"), seconds=240, step=30)
     assert [(reading.at, values(reading)) for reading in past] == [
         (at, {"stable gw/gw:80": float(value)}) for at, value in known
     ]
@@ -392,13 +392,13 @@ async def test_the_past_has_its_last_step_though_the_server_rounds_its_time(serv
     server.say("pool_in_use", series("pool_in_use", (NOW - 14.999, "4"), (NOW + 0.001, "5")))
     async with looking(server) as looks:
         looks.at = NOW + 0.0006
-        past = await looks.source.past((POOL,), stable="v1", seconds=15, step=15)
+        past = await looks.source.past((POOL,), stable=Subject("v1"), seconds=15, step=15)
     assert [values(reading, "pool", "gauge") for reading in past] == [{"stable gw/gw:80": 4}, {"stable gw/gw:80": 5}]
 
 
 async def test_each_piece_of_the_past_is_below_what_a_server_refuses(server: FakePrometheus) -> None:
     async with looking(server) as looks:
-        await looks.source.past((POOL,), stable="v1", seconds=30 * 86400, step=60)
+        await looks.source.past((POOL,), stable=Subject("v1"), seconds=30 * 86400, step=60)
     points = [(float(form["end"]) - float(form["start"])) / 60 + 1 for form in server.asked]
     assert max(points) < 11_000
     assert sum(points) == 30 * 1440 + 1
@@ -406,13 +406,13 @@ async def test_each_piece_of_the_past_is_below_what_a_server_refuses(server: Fak
 
 async def test_a_server_that_keeps_no_history_has_no_past(server: FakePrometheus) -> None:
     async with looking(server) as looks:
-        assert await looks.source.past((ERRORS, POOL), stable="v1", seconds=3600, step=15) == []
+        assert await looks.source.past((ERRORS, POOL), stable=Subject("v1"), seconds=3600, step=15) == []
 
 
 async def test_a_past_that_can_not_be_read_says_so(server: FakePrometheus) -> None:
     server.answers = [("", refused(422, "execution", "too many samples"))]
     async with looking(server) as looks:
-        [reading] = await looks.source.past((ERRORS,), stable="v1", seconds=3600, step=15)
+        [reading] = await looks.source.past((ERRORS,), stable=Subject("v1"), seconds=3600, step=15)
     assert (reading.at, reading.values, "too many samples" in reading.problem) == (NOW, {}, True)
 
 
@@ -420,5 +420,5 @@ async def test_a_past_read_in_part_is_doubted_at_each_step(server: FakePrometheu
     server.answers = [('version=~"v1"', refused(503, "timeout", "busy"))]
     server.say('requests_total{version="v1"}', series("requests_total", (NOW - 15, "4"), (NOW, "5")))
     async with looking(server) as looks:
-        past = await looks.source.past((ERRORS,), stable="v1", seconds=30, step=15)
+        past = await looks.source.past((ERRORS,), stable=Subject("v1"), seconds=30, step=15)
     assert [list(reading.doubts) for reading in past] == [["errors"]] * 3

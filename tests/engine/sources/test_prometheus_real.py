@@ -19,7 +19,7 @@ from engine import registry
 from engine.assembly import queries_of
 from engine.judge.metric import Counts, Metric, Sample, Threshold
 from engine.plan.model import parse_plan
-from engine.plan.selector import Selector
+from engine.plan.selector import Selector, Subject
 from engine.sources import prometheus
 from engine.sources.config import PrometheusConfig
 from engine.sources.prometheus import PrometheusSource
@@ -90,7 +90,7 @@ async def gateway_with(fault: str, shop: Urls) -> AsyncIterator[None]:
 
 
 async def look(source: PrometheusSource, canary: str = CANARY) -> Reading:
-    return await source.read(QUERIES, canary=canary, stable=STABLE)
+    return await source.read(QUERIES, canary=Subject(canary), stable=Subject(STABLE))
 
 
 async def looking(source: PrometheusSource, wanted: Callable[[Reading], bool], seconds: float = 30.0) -> list[Reading]:
@@ -171,7 +171,7 @@ async def test_the_past_has_what_was_read_live(server: PrometheusProcess) -> Non
             await asyncio.sleep(1.02)
             live.append(await look(source))
         await asyncio.sleep(1.0)
-        past = await source.past(QUERIES, stable=STABLE, seconds=60, step=0.5)
+        past = await source.past(QUERIES, stable=Subject(STABLE), seconds=60, step=0.5)
     assert [reading.at for reading in past] == sorted(reading.at for reading in past)
     assert {side for reading in past for _, side, _ in reading.values} == {"stable"}
     assert not any(reading.problem or reading.doubts for reading in past)
@@ -188,9 +188,9 @@ async def test_the_past_is_the_same_in_pieces(server: PrometheusProcess, monkeyp
     await asyncio.sleep(2.5)
     config = PrometheusConfig.model_validate({"url": server.url, "interval": "1s"})
     source = PrometheusSource(config, now=lambda: at)
-    whole = await source.past(QUERIES, stable=STABLE, seconds=20, step=1)
+    whole = await source.past(QUERIES, stable=Subject(STABLE), seconds=20, step=1)
     monkeypatch.setattr(prometheus, "STEPS", 3)
-    pieces = await source.past(QUERIES, stable=STABLE, seconds=20, step=1)
+    pieces = await source.past(QUERIES, stable=Subject(STABLE), seconds=20, step=1)
     assert repr(pieces) == repr(whole)  # a NaN of a test before is no equal of itself
     await source.close()
     assert whole
@@ -280,7 +280,7 @@ async def test_every_metric_of_the_sample_plan_is_read_on_both_sides(shop: Urls,
     differences = Differences(queries)
 
     async def samples() -> list[Sample]:
-        got = differences.since_last(await source.read(queries, canary=CANARY, stable=STABLE))
+        got = differences.since_last(await source.read(queries, canary=Subject(CANARY), stable=Subject(STABLE)))
         return [one for one in got if one.stable and one.canary and one.stable.total and one.canary.total]
 
     seen: set[str] = set()

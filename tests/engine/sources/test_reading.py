@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.judge.metric import Counts, Metric, Sample, Threshold
-from engine.plan.selector import Selector
-from engine.sources.reading import Differences, Query, Reading, Side, latency_counts, quantile_of
+from engine.plan.selector import Selector, Subject
+from engine.sources.reading import Differences, Query, Reading, Side, latency_counts, quantile_of, unnamed
 
 ANY = Selector("any")
 ERRORS = Query(Metric("errors", "bad", (Threshold(0.02),)), total=ANY, part=ANY)
@@ -197,6 +197,14 @@ def test_an_address_that_holds_other_metrics_is_no_doubt_of_this_one() -> None:
     samples = scraper.read(errors("stable", 200, 0), errors("canary", 20, 0), lost={ONE: "one: refused"})
     assert counts(samples["errors"].canary) == (10, 0)
     assert samples["pool"].canary is None
+
+
+def test_what_a_selector_names_and_nobody_knows_is_a_reason_for_a_side_that_is_there() -> None:
+    by_build = Query(ERRORS.metric, total=Selector.parse('x{hash="$build"}'), part=Selector.parse("y"))
+    known = Subject("v1", build="7c9d")
+    assert unnamed((by_build,), {"stable": known, "canary": Subject()}) == {}
+    said = "$build of canary is not known: the router does not tell it"
+    assert unnamed((by_build, ERRORS), {"stable": known, "canary": Subject("v2")}) == {"errors": said}
 
 
 def test_a_gauge_shows_the_worst_instance_and_needs_no_reading_before() -> None:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engine.judge.metric import Metric, Threshold
-from engine.plan.selector import Selector
+from engine.plan.selector import Selector, Subject
 from engine.sources import scrape
 from engine.sources.config import ScrapeConfig
 from engine.sources.reading import Query, Reading
@@ -59,7 +59,7 @@ async def read(server: Canned, answers: Sequence[bytes], *, limit: float = 20.0)
     """One reading of as many addresses as there are answers."""
     server.answers = {f"/{number}": answer for number, answer in enumerate(answers)}
     async with source(*(server.url + path for path in server.answers), limit=limit) as made:
-        return await made.read(QUERIES, canary="v2", stable="v1")
+        return await made.read(QUERIES, canary=Subject("v2"), stable=Subject("v1"))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ async def test_the_same_series_at_two_addresses_are_two(server: Canned) -> None:
 async def test_an_unknown_version_reads_nothing(server: Canned) -> None:
     server.answers = {"/0": answered(200, b'http_requests_total{version=""} 5\n', TEXT)}
     async with source(f"{server.url}/0") as made:
-        assert (await made.read(QUERIES, canary="", stable="")).values == {}
+        assert (await made.read(QUERIES, canary=Subject(), stable=Subject())).values == {}
 
 
 BAD = {
@@ -147,7 +147,7 @@ async def test_a_refused_connection_is_said(server: Canned) -> None:
     async with canned() as gone:
         pass
     async with source(f"{gone.url}/metrics") as made:
-        assert gone.url in (await made.read(QUERIES, canary="v2", stable="v1")).problem
+        assert gone.url in (await made.read(QUERIES, canary=Subject("v2"), stable=Subject("v1"))).problem
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
