@@ -1,0 +1,1 @@
+"""Tests that routers and sources pass, for those of other packages too."""
