@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.capacity import short_of
 from engine.checklist import checks_behind
 from engine.events import CheckOutcome, Step
+from engine.judge.share import disagreement
 from engine.state import FORWARD, GOING_BACK, RINGING, CheckState, Phase, State, worst
 
 EITHER_LEAST_S = 120.0  # with `until: either` a stage still bakes this long, if its bake is not shorter
-MISPLACED = ("stuck", "drift")  # holds that mean: the weight is not where the stage wants it
+MISPLACED = ("stuck", "drift", "capacity")  # holds that mean: the weight is not where the stage wants it
 
 
 def enough_bake(state: State) -> bool:
@@ -35,22 +37,37 @@ def blockers(state: State, at: float, *, proof_only: bool = False) -> tuple[str,
     if state.phase not in FORWARD:
         return (f"the release is {state.phase.value.replace('_', ' ')}",)
     found = [*state.holds.values(), *(question.text for question in state.questions.values())]
-    found += _unready_route(state) or _stale_route(state, at)
+    found += _unready_route(state) or _stale_route(state, at) or _other_share(state)
     if state.shifting:
         found.append(f"waits until {state.desired}% is in effect")
     if state.phase is Phase.PREFLIGHT:
         found += _unread_source(state, at) + _preflight(state)
     elif state.phase is Phase.STAGE:
-        found += _unread_source(state, at) + _verdicts(state)
+        found += _awaited(state) + _unread_source(state, at) + _verdicts(state)
         if not proof_only:
             found += _stage(state)
         if not proof_only and not found and state.step is not Step.GATE:
             found.append("the stage's checks have not run yet")
     else:
-        found += _checks(state, "post")
+        found += _unfinished(state) + _checks(state, "post")
     if state.paused_by and not proof_only:
         found.append(f"paused by {state.paused_by}")
     return tuple(found)
+
+
+def _awaited(state: State) -> list[str]:
+    """The next weight is not written yet: a side is too small for it."""
+    if state.step is not Step.SHIFT or state.shifting or state.rule is None or state.desired == state.rule.weight:
+        return []
+    return [short_of(state, state.rule.weight) or f"waits until {state.rule.weight}% is written"]
+
+
+def _unfinished(state: State) -> list[str]:
+    """A copy or a handover is not complete."""
+    if state.rules.finish == "swap" or state.finished:
+        return []
+    said = f": {state.finishing.detail}" if state.finishing is not None and state.finishing.detail else ""
+    return [f"the {state.rules.finish} is not complete{said}"]
 
 
 def _stale(state: State, read_at: float | None, at: float) -> bool:
@@ -63,7 +80,17 @@ def _unready_route(state: State) -> list[str]:
         return [f"the router cannot be read: {state.router_problem}"]
     if state.observed_at is None:
         return ["the weight has not been read yet"]
+    if state.pending and not state.shifting:
+        return [f"what is written is not in effect everywhere: {state.pending}"]
     return ["nothing of the canary is ready"] if state.canary and state.canary_ready == 0 else []
+
+
+def _other_share(state: State) -> list[str]:
+    """The source counts another share of requests than the router shows."""
+    if state.phase is not Phase.STAGE or state.observed is None:
+        return []
+    found = disagreement(*state.served, state.share if state.share is not None else state.observed)
+    return [found] if found else []
 
 
 def _stale_route(state: State, at: float) -> list[str]:
@@ -97,6 +124,8 @@ def _preflight(state: State) -> list[str]:
 def _verdicts(state: State) -> list[str]:
     silent = {metric.name for metric in state.rules.metrics if not metric.judged}
     watched = [verdict for name, verdict in state.verdicts.items() if name not in silent]
+    if state.rule is not None and state.rule.weight == 0:
+        return []  # a preview: nobody is served by it, so there is nothing to judge
     if not watched:
         return ["the judge has not looked yet"]
     unjudged = [metric.name for metric in state.rules.metrics if metric.judged and metric.name not in state.verdicts]

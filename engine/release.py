@@ -53,6 +53,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine import events as ev
+from engine.capacity import short_of
 from engine.checklist import proofs
 from engine.events import ENGINE, SCRIPT, CheckList, CheckOutcome, Event, Step
 from engine.gates import MISPLACED, blockers, enough_bake, refusal, to_ask_again
@@ -60,24 +61,45 @@ from engine.inputs import (
     Answered,
     Checked,
     Clock,
+    FinishTried,
     Input,
     JournalSlow,
+    LetGo,
     Looked,
     Observation,
     Observed,
     Order,
     PastLearned,
+    Rehearsed,
+    Scaled,
     SupersedeOld,
     Took,
 )
 from engine.judge.metric import Outcome, Sample, Verdict
-from engine.state import FAILING, FORWARD, GOING_BACK, RINGING, Intent, Phase, State, apply, check_key
+from engine.state import (
+    FAILING,
+    FINAL,
+    FORWARD,
+    GOING_BACK,
+    RINGING,
+    Effort,
+    Intent,
+    Phase,
+    State,
+    apply,
+    check_key,
+    runs,
+)
 
 ASK_S = 120.0  # an unanswered question rolls back after this
 DECIDE_S = 300.0  # an alert that is neither proven nor over by then asks a person, and again after as long
 REWRITE_S = 2.0  # a raise that failed is not written again sooner
 QUICK_S, SLOW_S = 1.0, 5.0  # between two attempts to roll back, in the first half minute and later
 HASTE_S = 30.0
+AGAIN_S = 5.0  # a size, a copy or a handover that is not there yet is asked for again
+PUT_BACK = 3  # times that a weight somebody raises after a roll back is taken back; then it is only said
+LET_GO_TRIES = 20
+BY_HAND = "somebody"  # who moved the weight, when the router can't tell
 
 
 class _Turn:
@@ -102,6 +124,15 @@ class _Turn:
             ev.ShiftIntended(at=self.at, number=number, weight=weight, base=state.observed, generation=state.generation)
         )
 
+    def go_to(self, weight: int) -> None:
+        """Write `weight` as soon as both sides carry it."""
+        rules = self.state.rules
+        short = short_of(self.state, weight)
+        if short or (rules.scale == "proportional" and self.state.full is not None):
+            self.say(ev.CapacityAwaited(at=self.at, weight=weight, scale=rules.scale == "proportional"))
+        if not short:
+            self.intend(weight)
+
     def ask(self, listed: CheckList, *names: str) -> None:
         attempts = self.state.attempts
         attempt = 1 + max(attempts.get(check_key(listed, name), 0) for name in names)
@@ -119,6 +150,8 @@ class _Turn:
     def roll_back(self, who: str, reason: str, metric: str = "", asked_at: float | None = None) -> None:
         started = asked_at if asked_at is not None else self.at
         self.say(ev.RollbackStarted(at=self.at, asked_at=started, who=who, reason=reason, metric=metric))
+        if self.state.rules.scale == "proportional":
+            self.say(ev.CapacityAwaited(at=self.at, weight=0, scale=True))
 
 
 def decide(state: State, given: Input) -> list[Event]:
@@ -174,6 +207,27 @@ def _answered(turn: _Turn, given: Answered) -> None:
         turn.hold("stuck", f"the route changed before the weight could be written: {given.detail}")
 
 
+def _scaled(turn: _Turn, given: Scaled) -> None:
+    effort = turn.state.capacity
+    if effort is not None and effort.weight == given.weight and effort.answered_at is None:
+        turn.say(ev.ScaleAnswered(at=turn.at, weight=given.weight, ok=given.ok, detail=given.detail))
+
+
+def _finish_tried(turn: _Turn, given: FinishTried) -> None:
+    if given.number in turn.state.raises_out:
+        turn.say(ev.FinishAnswered(at=turn.at, number=given.number, ok=given.ok, detail=given.detail))
+
+
+def _let_go(turn: _Turn, given: LetGo) -> None:
+    effort = turn.state.letting_go
+    if effort is not None and effort.answered_at is None:
+        turn.say(ev.LetGoAnswered(at=turn.at, ok=given.ok, detail=given.detail))
+
+
+def _rehearsed(turn: _Turn, given: Rehearsed) -> None:
+    turn.say(ev.WayBackTried(at=turn.at, ok=given.ok, detail=given.detail))
+
+
 def _checked(turn: _Turn, given: Checked) -> None:
     check = turn.state.check(given.list, given.name)
     if check is None or check.outcome is not None or check.attempt != given.attempt:
@@ -216,6 +270,13 @@ def _observed(turn: _Turn, given: Observed) -> None:
                 by=seen.by,
                 canary_ready=seen.canary_ready,
                 stable_ready=seen.stable_ready,
+                share=seen.share,
+                pending=seen.pending,
+                hand=seen.hand,
+                canary_asked=seen.canary_asked,
+                full=seen.full,
+                finished=seen.finished,
+                remark=seen.remark,
             )
         )
     if state.phase in GOING_BACK:
@@ -224,11 +285,44 @@ def _observed(turn: _Turn, given: Observed) -> None:
         turn.roll_back(SCRIPT, "rollback.sh was run by hand")
     elif state.phase in FORWARD:
         _observed_going_forward(turn, given.begun, seen)
+    elif state.phase is Phase.ROLLED_BACK:
+        _observed_after(turn, given.begun, seen)
+    elif state.keep_until is not None and state.observed != 0:
+        _taken_back_by_hand(turn, seen)
+
+
+_SHOWN = ("generation", "mark", "canary_ready", "stable_ready", "share", "pending", "hand", "canary_asked", "full",
+          "finished", "remark")  # fmt: skip
 
 
 def _differs(state: State, seen: Observation) -> bool:
-    known = (state.observed, state.generation, state.mark, state.marked_by, state.canary_ready, state.stable_ready)
-    return known != (seen.weight, seen.generation, seen.mark, seen.by, seen.canary_ready, seen.stable_ready)
+    if (state.observed, state.marked_by) != (seen.weight, seen.by):
+        return True
+    return any(getattr(state, name) != getattr(seen, name) for name in _SHOWN)
+
+
+def _observed_after(turn: _Turn, begun: float, seen: Observation) -> None:
+    """Rolled back, and somebody puts traffic on the canary again: taken back while the plan's guard lasts."""
+    state, intent = turn.state, turn.state.intent
+    if state.disturbed and state.shifting and intent is not None:
+        if _in_effect(intent, begun, seen):
+            turn.say(ev.ShiftConfirmed(at=turn.at, number=intent.number, weight=seen.weight))
+        elif not seen.pending and intent.answered_at is not None and turn.at - intent.answered_at >= QUICK_S:
+            turn.intend(0)
+        return
+    if not _guarded(state, turn.at) or seen.weight == 0 or not state.moved or state.disturbed > PUT_BACK:
+        return
+    times = state.disturbed + 1
+    put_back = times <= PUT_BACK
+    turn.say(ev.Disturbed(at=turn.at, weight=seen.weight, hand=seen.hand, times=times, put_back=put_back))
+    if put_back:
+        turn.intend(0)
+
+
+def _guarded(state: State, at: float) -> bool:
+    return (
+        state.phase is Phase.ROLLED_BACK and state.ended_at is not None and at - state.ended_at <= state.rules.guard_s
+    )
 
 
 def _observed_going_back(turn: _Turn, begun: float, seen: Observation) -> None:
@@ -237,7 +331,7 @@ def _observed_going_back(turn: _Turn, begun: float, seen: Observation) -> None:
         return
     if _written(intent, seen):
         turn.say(ev.RollbackSeen(at=turn.at, begun=begun))
-    elif turn.at - intent.answered_at >= REWRITE_S:
+    elif not (seen.weight == 0 and seen.pending) and turn.at - intent.answered_at >= REWRITE_S:
         turn.intend(0)  # answered as done, and it is not
 
 
@@ -257,13 +351,32 @@ def _observed_going_forward(turn: _Turn, begun: float, seen: Observation) -> Non
     elif seen.weight == state.desired:
         turn.release("drift")
     else:
-        turn.hold("drift", _drift(state, seen))
+        _moved_by_hand(turn, seen)
 
 
-def _drift(state: State, seen: Observation) -> str:
+def _hand(state: State, seen: Observation) -> str:
+    """Who moved the weight, as far as the router can tell."""
+    ours = state.intent is not None and seen.mark == state.intent.number
+    return seen.hand or ("" if ours else seen.by)
+
+
+def _taken_back_by_hand(turn: _Turn, seen: Observation) -> bool:
+    """All traffic put on stable by somebody else is their roll back: carried through, never undone."""
+    if seen.weight != 0 or seen.pending or not turn.state.moved:
+        return False
+    hand = _hand(turn.state, seen)
+    turn.roll_back(hand or BY_HAND, f"all traffic was put on stable by {hand or 'hand'}: taken as a roll back")
+    return True
+
+
+def _moved_by_hand(turn: _Turn, seen: Observation) -> None:
+    """Somebody else moved the weight: to 0 it is their roll back, anything else is shown with who and asked about."""
+    if _taken_back_by_hand(turn, seen):
+        return
+    state = turn.state
     direction = "lowered" if seen.weight < state.desired else "raised"
-    by = f" (mark of {seen.by})" if seen.by and seen.mark != (state.intent.number if state.intent else "") else ""
-    return f"the weight was {direction} by hand from {state.desired}% to {seen.weight:g}%{by}: roll back, or retry"
+    what = f"the weight was {direction} by {_hand(state, seen) or 'hand'}"
+    turn.hold("drift", f"{what} from {state.desired}% to {seen.weight:g}%: roll back, or retry")
 
 
 def _observed_preflight(turn: _Turn, seen: Observation) -> None:
@@ -272,10 +385,26 @@ def _observed_preflight(turn: _Turn, seen: Observation) -> None:
         turn.hold("target", f"the canary's side carries {seen.weight:g}% of the traffic before the release began")
         return
     turn.release("target")
-    if state.canary or not seen.canary_ready or not seen.canary or not seen.stable:
+    if state.canary or not seen.canary or not seen.stable:
         return
-    if not state.canary_wanted or seen.canary == state.canary_wanted:
-        turn.say(ev.CanarySeen(at=turn.at, canary=seen.canary, stable=seen.stable))
+    if state.canary_wanted and seen.canary != state.canary_wanted:
+        return
+    first = state.rules.stages[0].weight
+    if not seen.canary_ready:
+        if state.rules.scale == "proportional" and state.capacity is None:
+            turn.say(ev.CapacityAwaited(at=turn.at, weight=first, scale=True))
+        return
+    turn.say(
+        ev.CanarySeen(
+            at=turn.at,
+            canary=seen.canary,
+            stable=seen.stable,
+            canary_build=seen.canary_build,
+            stable_build=seen.stable_build,
+            canary_workload=seen.canary_workload,
+            stable_workload=seen.stable_workload,
+        )
+    )
 
 
 def _observed_shift(turn: _Turn, begun: float, seen: Observation) -> None:
@@ -292,19 +421,19 @@ def _observed_shift(turn: _Turn, begun: float, seen: Observation) -> None:
         free = not state.holds and not state.questions
         if free and _failed_since(intent, turn.at) >= REWRITE_S:
             turn.intend(intent.weight)
-    elif seen.weight != intent.base:
-        turn.hold("drift", _drift(state, seen))
+    elif seen.weight not in (intent.base, intent.weight):
+        _moved_by_hand(turn, seen)
 
 
 def _in_effect(intent: Intent, begun: float, seen: Observation) -> bool:
     if intent.to_stable:
         return intent.ok and intent.answered_at is not None and begun > intent.answered_at and _written(intent, seen)
-    return seen.weight == intent.weight and begun >= intent.at
+    return seen.weight == intent.weight and not seen.pending and begun >= intent.at
 
 
 def _written(intent: Intent, seen: Observation) -> bool:
     """Is stable's weight written, not only shown? A delayed raise can land until the route's generation has moved."""
-    return seen.weight == 0 and (not seen.generation or seen.generation != intent.generation)
+    return seen.weight == 0 and not seen.pending and (not seen.generation or seen.generation != intent.generation)
 
 
 def _failed_since(intent: Intent, at: float) -> float:
@@ -315,14 +444,28 @@ def _failed_since(intent: Intent, at: float) -> float:
 def _changed_revision(turn: _Turn, seen: Observation) -> bool:
     """Another version than the one judged: its proof is worth nothing, its traffic goes back to stable."""
     state = turn.state
-    canary, stable = seen.canary or state.canary, seen.stable or state.stable
-    if not state.canary or (canary, stable) == (state.canary, state.stable):
+    if not state.canary:
         return False
-    side, was, now = ("canary", state.canary, canary) if canary != state.canary else ("stable", state.stable, stable)
-    turn.say(ev.RevisionChanged(at=turn.at, canary=canary, stable=stable))
+    was = {"canary": (state.canary, state.canary_build), "stable": (state.stable, state.stable_build)}
+    now = {
+        "canary": (seen.canary or state.canary, seen.canary_build or state.canary_build),
+        "stable": (seen.stable or state.stable, seen.stable_build or state.stable_build),
+    }
+    if state.phase is Phase.FINISHING and state.rules.finish != "swap":
+        now["stable"] = was["stable"]  # the new version is on its way there: that is the finish
+    side = next((side for side in now if now[side] != was[side]), "")
+    if not side:
+        return False
+    (canary, canary_build), (stable, stable_build) = now["canary"], now["stable"]
+    turn.say(
+        ev.RevisionChanged(
+            at=turn.at, canary=canary, stable=stable, canary_build=canary_build, stable_build=stable_build
+        )
+    )
     if state.desired or seen.weight:
         turn.intend(0)
-    turn.hold("revision", f"{side} changed from {was} to {now} in mid-release: all proof is void; retry begins anew")
+    changed = f"{side} changed from {runs(*was[side])} to {runs(*now[side])} in mid-release"
+    turn.hold("revision", f"{changed}: all proof is void; retry begins anew")
     return True
 
 
@@ -355,7 +498,7 @@ def _requests(state: State, verdicts: tuple[Verdict, ...]) -> float:
 def _good_seconds(state: State, given: Looked) -> float:
     """How much of the time since the last look proves something, at most two scrape intervals."""
     baking = state.phase in (Phase.STAGE, Phase.FINISHING) and state.step is not Step.SHIFT
-    if not baking or state.proved_at is None or given.problem or given.weight != state.desired:
+    if not baking or state.proved_at is None or given.problem or state.pending or given.weight != state.desired:
         return 0.0
     return max(0.0, min(given.at - state.proved_at, 2 * state.rules.interval_s))
 
@@ -472,7 +615,8 @@ def _go_forward(turn: _Turn, who: str, override: str = "") -> None:
             turn.intend(100)  # what was kept on stable as a control
         return
     turn.say(ev.StageEntered(at=turn.at, stage=state.stage + 1, who=who, override=override))
-    turn.intend(state.next_weight)
+    if state.next_weight > 0:
+        turn.go_to(state.next_weight)
 
 
 def _take_responsibility(turn: _Turn, who: str, reason: str) -> None:
@@ -517,7 +661,7 @@ def _retry(turn: _Turn, _given: Order) -> None:
         turn.release(*MISPLACED)
         if state.phase is Phase.STAGE:
             turn.say(ev.StepEntered(at=turn.at, step=Step.SHIFT))
-        turn.intend(state.rule.weight if state.phase is Phase.STAGE else state.desired)
+        turn.go_to(state.rule.weight if state.phase is Phase.STAGE else state.desired)
     for check in to_ask_again(state):
         turn.release(f"{FAILING}check {check.name}")
         turn.ask(_list(check.list), check.name)
@@ -560,6 +704,8 @@ def _go_on(turn: _Turn) -> None:
     state = turn.state
     if state.phase is Phase.PROMOTED and state.keep_until is not None and turn.at > state.keep_until:
         turn.say(ev.OldSideReleased(at=turn.at, reason="kept as long as the plan says"))
+    if turn.state.phase in FINAL:
+        _give_back(turn)
 
 
 def _withstand(turn: _Turn) -> None:
@@ -612,6 +758,8 @@ def _stage(turn: _Turn) -> None:
     if state.step is Step.SHIFT and not state.shifting:
         if state.desired == rule.weight:
             turn.say(ev.StepEntered(at=turn.at, step=Step.WARMUP))
+        elif state.capacity is not None and state.capacity.weight == rule.weight:
+            _await_capacity(turn, rule.weight, state.capacity)
         else:  # a damaged journal, recovered up to the record before
             turn.hold("stuck", f"the shift to {rule.weight}% was never recorded: retry, or roll back")
     elif state.step is Step.SHIFT:
@@ -628,6 +776,28 @@ def _stage(turn: _Turn) -> None:
         _go_forward(turn, ENGINE)
 
 
+def _await_capacity(turn: _Turn, weight: int, effort: Effort) -> None:
+    """The next weight is written once both sides carry it; after `capacity_s` that is somebody's question."""
+    state = turn.state
+    short = short_of(state, weight)
+    if not short:
+        turn.release("capacity")
+        if not turn.state.holds and not state.questions and not state.paused_by and not state.router_problem:
+            turn.intend(weight)
+        return
+    if _due_again(effort, turn.at):
+        turn.say(ev.CapacityAwaited(at=turn.at, weight=weight, scale=state.rules.scale == "proportional"))
+    if turn.at - state.step_at >= state.rules.capacity_s and "capacity" not in state.holds:
+        said = f"; {effort.detail}" if effort.detail and not effort.ok else ""
+        turn.hold("capacity", f"{short}, for {state.rules.capacity_s:.0f} s{said}: retry, or roll back")
+
+
+def _due_again(effort: Effort, at: float) -> bool:
+    """Answered a while ago: asked for once more, sooner when the answer was no."""
+    wait = AGAIN_S * (6 if effort.ok else 1)
+    return effort.answered_at is not None and at - effort.answered_at >= wait
+
+
 def _notice_stuck(turn: _Turn) -> None:
     state = turn.state
     if not state.holds and turn.at - state.step_at >= state.rules.converge_s:
@@ -637,17 +807,41 @@ def _notice_stuck(turn: _Turn) -> None:
 def _why_stuck(state: State) -> str:
     intent = state.intent
     seen = "the router cannot be read" if state.router_problem else f"it shows {state.observed or 0:g}%"
+    if state.pending:
+        seen = f"{seen}, {state.pending}"
     said = f"; the write was answered: {intent.detail}" if intent is not None and intent.detail else ""
     return f"{state.desired}% was not in effect within {state.rules.converge_s:.0f} s: {seen}{said}"
 
 
 def _finish(turn: _Turn) -> None:
-    if turn.state.shifting:
+    state = turn.state
+    if state.shifting:
         _notice_stuck(turn)
+        return
+    if state.rules.finish != "swap" and not state.finished:
+        if not state.holds and not state.router_problem and _wants_finish(state.finishing, turn.at):
+            turn.say(ev.FinishIntended(at=turn.at, number=f"{state.epoch}.{state.intents + 1}"))
         return
     _start_missing_checks(turn, "post")
     if not blockers(turn.state, turn.at):
         turn.say(ev.Promoted(at=turn.at, keep_until=turn.at + turn.state.rules.keep_old_s))
+
+
+def _wants_finish(effort: Effort | None, at: float) -> bool:
+    return effort is None or (effort.answered_at is not None and at - effort.answered_at >= AGAIN_S)
+
+
+def _give_back(turn: _Turn) -> None:
+    """The release is over: what it held of the target is given back, tried again while that fails."""
+    state, effort = turn.state, turn.state.letting_go
+    if state.ended_at is None or state.keep_until is not None or not state.rules.holds_target:
+        return
+    back = state.phase is Phase.ROLLED_BACK
+    if back and ((state.shifting and state.disturbed) or turn.at - state.ended_at < state.rules.drain_s):
+        return
+    pending = effort is not None and (effort.answered_at is None or effort.ok or effort.tries >= LET_GO_TRIES)
+    if not pending and (effort is None or turn.at - (effort.answered_at or 0) >= AGAIN_S):
+        turn.say(ev.LetGoIntended(at=turn.at, canary_to_zero=back and state.moved and state.rules.canary_to_zero))
 
 
 def _pursue_rollback(turn: _Turn) -> None:
@@ -657,6 +851,8 @@ def _pursue_rollback(turn: _Turn) -> None:
         turn.say(ev.RolledBack(at=turn.at))
         return
     _write_stable(turn)
+    if state.capacity is not None and not state.capacity.ok and _due_again(state.capacity, turn.at):
+        turn.say(ev.CapacityAwaited(at=turn.at, weight=0, scale=True))
     waited = turn.at - watch.accepted
     limit, budget = state.rules.hard_limit_s, state.rules.budget_s
     if waited >= limit and state.phase is Phase.ROLLING_BACK:
@@ -684,6 +880,10 @@ _HANDLERS: dict[type[Input], Callable[[_Turn, Any], None]] = {
     Observed: _observed,
     Looked: _looked,
     Answered: _answered,
+    Scaled: _scaled,
+    FinishTried: _finish_tried,
+    LetGo: _let_go,
+    Rehearsed: _rehearsed,
     Checked: _checked,
     Clock: _clock,
     JournalSlow: _journal_slow,

@@ -87,6 +87,20 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Effort:
+    """Something that the router was asked for beside a shift, again and again until it is so: another size, a copy or
+    a handover, letting go. `weight` is what a size is for."""
+
+    at: float
+    weight: int = 0
+    number: str = ""
+    answered_at: float | None = None
+    ok: bool = False
+    detail: str = ""
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     metric: str
     text: str
@@ -115,6 +129,7 @@ class State:
     """A release now. Weights in percent, times in seconds since the epoch, durations in seconds.
 
     `requests` are the canary's in this stage; `exposed` those of the whole release, `harmed` the failed among them.
+    `served` are the requests of the canary and of both while this stage's weight was in place.
     """
 
     release: str
@@ -133,6 +148,10 @@ class State:
     epoch: int = 0
     canary: str = ""
     stable: str = ""
+    canary_build: str = ""
+    stable_build: str = ""
+    canary_workload: str = ""
+    stable_workload: str = ""
     desired: int = 0
     observed: float | None = None
     observed_at: float | None = None
@@ -141,7 +160,20 @@ class State:
     marked_by: str = ""
     canary_ready: int | None = None
     stable_ready: int | None = None
+    canary_asked: int | None = None
+    full: int | None = None
+    share: float | None = None
+    pending: str = ""
+    hand: str = ""
+    finished: bool = False
+    remark: str = ""
     router_problem: str = ""
+    capacity: Effort | None = None
+    finishing: Effort | None = None
+    letting_go: Effort | None = None
+    disturbed: int = 0
+    way_back_at: float | None = None
+    way_back_problem: str = ""
     intent: Intent | None = None
     intents: int = 0
     raises_out: frozenset[str] = frozenset()
@@ -154,6 +186,7 @@ class State:
     warmed_s: float = 0.0
     baked_s: float = 0.0
     requests: float = 0.0
+    served: tuple[float, float] = (0.0, 0.0)
     exposed: float = 0.0
     harmed: float = 0.0
     last_tick_at: float | None = None
@@ -183,7 +216,8 @@ class State:
     @property
     def revision(self) -> str:
         """What proof and orders are bound to: the plan and both versions that really run."""
-        return f"{self.plan_digest[:12]}/{self.canary}/{self.stable}"
+        canary, stable = runs(self.canary, self.canary_build), runs(self.stable, self.stable_build)
+        return f"{self.plan_digest[:12]}/{canary}/{stable}"
 
     @property
     def rule(self) -> StageRule | None:
@@ -208,6 +242,11 @@ class State:
 
     def open_items(self, listed: str) -> tuple[ItemState, ...]:
         return tuple(i for i in self.items.values() if i.item.list == listed and not i.settled)
+
+
+def runs(version: str, build: str) -> str:
+    """A version with what really runs of it, where that is known."""
+    return f"{version}@{build}" if build else version
 
 
 def check_key(listed: str, name: str) -> str:
@@ -279,9 +318,14 @@ def _engine_took(state: State, event: ev.EngineTook) -> State:
     intent = state.intent
     if intent is not None and intent.answered_at is None:
         intent = replace(intent, answered_at=event.at, detail="the engine restarted before an answer")
+    efforts = (state.capacity, state.finishing, state.letting_go)
+    capacity, finishing, letting_go = (_cut_off(effort, event.at) for effort in efforts)
     return replace(
         state,
         epoch=event.epoch,
+        capacity=capacity,
+        finishing=finishing,
+        letting_go=letting_go,
         observed_at=None,
         router_problem="",
         last_tick_at=None,
@@ -291,6 +335,12 @@ def _engine_took(state: State, event: ev.EngineTook) -> State:
         rollback_sightings=0,
         step_at=event.at if state.shifting else state.step_at,
     )
+
+
+def _cut_off(effort: Effort | None, at: float) -> Effort | None:
+    if effort is None or effort.answered_at is not None:
+        return effort
+    return replace(effort, answered_at=at, detail="the engine restarted before an answer")
 
 
 @_folds(ev.JournalLate)
@@ -305,7 +355,16 @@ def _order_accepted(state: State, event: ev.OrderAccepted) -> State:
 
 @_folds(ev.CanarySeen)
 def _canary_seen(state: State, event: ev.CanarySeen) -> State:
-    return replace(state, canary=event.canary, stable=event.stable, step_at=event.at)
+    return replace(
+        state,
+        canary=event.canary,
+        stable=event.stable,
+        canary_build=event.canary_build,
+        stable_build=event.stable_build,
+        canary_workload=event.canary_workload,
+        stable_workload=event.stable_workload,
+        step_at=event.at,
+    )
 
 
 @_folds(ev.RevisionChanged)
@@ -319,6 +378,8 @@ def _revision_changed(state: State, event: ev.RevisionChanged) -> State:
             stage=-1,
             canary=event.canary,
             stable=event.stable,
+            canary_build=event.canary_build,
+            stable_build=event.stable_build,
             items=items,
             checks={},
             holds={},
@@ -401,6 +462,7 @@ def _fresh_stage(state: State, at: float) -> State:
         warmed_s=0.0,
         baked_s=0.0,
         requests=0.0,
+        served=(0.0, 0.0),
         proved_at=None,
         alerts={},
         alert_since={},
@@ -467,10 +529,81 @@ def _weight_observed(state: State, event: ev.WeightObserved) -> State:
         marked_by=event.by,
         canary_ready=event.canary_ready,
         stable_ready=event.stable_ready,
+        canary_asked=event.canary_asked,
+        full=event.full,
+        share=event.share,
+        pending=event.pending,
+        hand=event.hand,
+        finished=event.finished,
+        remark=event.remark,
         router_problem="",
-        rollback_sightings=state.rollback_sightings if event.weight == 0 else 0,
-        proved_at=state.proved_at if event.weight == state.desired else None,
+        rollback_sightings=state.rollback_sightings if event.weight == 0 and not event.pending else 0,
+        proved_at=state.proved_at if event.weight == state.desired and not event.pending else None,
     )
+
+
+@_folds(ev.CapacityAwaited)
+def _capacity_awaited(state: State, event: ev.CapacityAwaited) -> State:
+    before = state.capacity
+    again = before is not None and before.weight == event.weight
+    began = before.at if before is not None and again else event.at
+    tries = before.tries + 1 if before is not None and again else 1
+    return replace(state, capacity=Effort(began, event.weight, tries=tries))
+
+
+@_folds(ev.ScaleAnswered)
+def _scale_answered(state: State, event: ev.ScaleAnswered) -> State:
+    if state.capacity is None or state.capacity.weight != event.weight:
+        return state
+    return replace(state, capacity=_answered(state.capacity, event))
+
+
+def _answered(effort: Effort, event: ev.ScaleAnswered | ev.FinishAnswered | ev.LetGoAnswered) -> Effort:
+    return replace(effort, answered_at=event.at, ok=event.ok, detail=event.detail)
+
+
+@_folds(ev.WayBackTried)
+def _way_back_tried(state: State, event: ev.WayBackTried) -> State:
+    if event.ok:
+        return replace(state, way_back_at=event.at, way_back_problem="")
+    return replace(state, way_back_problem=event.detail or "it failed")
+
+
+@_folds(ev.FinishIntended)
+def _finish_intended(state: State, event: ev.FinishIntended) -> State:
+    tries = state.finishing.tries + 1 if state.finishing is not None else 1
+    began = state.finishing.at if state.finishing is not None else event.at
+    return replace(
+        state,
+        finishing=Effort(began, number=event.number, tries=tries),
+        intents=state.intents + 1,
+        raises_out=state.raises_out | {event.number},
+    )
+
+
+@_folds(ev.FinishAnswered)
+def _finish_answered(state: State, event: ev.FinishAnswered) -> State:
+    if event.number in state.raises_out:  # as for a raise: it may have landed just now
+        state = replace(state, raises_out=state.raises_out - {event.number}, rollback_sightings=0)
+    if state.finishing is None or state.finishing.number != event.number:
+        return state
+    return replace(state, finishing=_answered(state.finishing, event))
+
+
+@_folds(ev.LetGoIntended)
+def _let_go_intended(state: State, event: ev.LetGoIntended) -> State:
+    tries = state.letting_go.tries + 1 if state.letting_go is not None else 1
+    return replace(state, letting_go=Effort(event.at, tries=tries))
+
+
+@_folds(ev.LetGoAnswered)
+def _let_go_answered(state: State, event: ev.LetGoAnswered) -> State:
+    return replace(state, letting_go=_answered(state.letting_go, event) if state.letting_go is not None else None)
+
+
+@_folds(ev.Disturbed)
+def _disturbed(state: State, event: ev.Disturbed) -> State:
+    return replace(state, disturbed=event.times, letting_go=None)
 
 
 @_folds(ev.RouterLost)
@@ -501,6 +634,7 @@ def _ticked(state: State, event: ev.Ticked) -> State:
         warmed_s=state.warmed_s + (event.good_s if warming else 0.0),
         baked_s=state.baked_s + (0.0 if warming else event.good_s),
         requests=event.requests,
+        served=_served(state, event) if event.good_s else state.served,
         exposed=state.exposed + exposed,
         harmed=state.harmed + harmed,
         samples={sample.metric: sample for sample in event.samples} or state.samples,
@@ -508,6 +642,18 @@ def _ticked(state: State, event: ev.Ticked) -> State:
         source_problem=event.problem,
         blind_since=(state.blind_since or event.at) if blind else None,
     )
+
+
+def _served(state: State, event: ev.Ticked) -> tuple[float, float]:
+    """With this look's requests: those of the metric that counts most on both sides."""
+    kinds = {metric.name: metric.kind for metric in state.rules.metrics}
+    both = [
+        (sample.canary.total, sample.canary.total + sample.stable.total)
+        for sample in event.samples
+        if sample.canary is not None and sample.stable is not None and kinds.get(sample.metric) != "gauge"
+    ]
+    canary, total = max(both, key=lambda counted: counted[1], default=(0.0, 0.0))
+    return state.served[0] + canary, state.served[1] + total
 
 
 @_folds(ev.VerdictChanged)
@@ -575,6 +721,9 @@ def _rollback_started(state: State, event: ev.RollbackStarted) -> State:
         rollback_sightings=0,
         intent=None,
         desired=0,
+        capacity=None,
+        finishing=None,
+        letting_go=None,
         paused_by="",
         holds={},
         questions={},

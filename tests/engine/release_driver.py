@@ -126,7 +126,8 @@ class Driver:
         """The judge looks; metrics not named pass."""
         said = {one.metric: one for one in (verdict("errors"), verdict("latency"), verdict("cpu"), *verdicts)}
         weight = self.weight if weight is None else weight
-        samples = () if problem else (sample("errors"), sample("latency"), sample("cpu"))
+        served = {"canary": 10 * weight, "stable": 1000 - 10 * weight}
+        samples = () if problem else (sample("errors", **served), sample("latency", **served), sample("cpu"))
         given = () if problem else tuple(said.values())
         return self.tell(Looked(at=self.now, weight=weight, samples=samples, verdicts=given, problem=problem))
 

@@ -184,7 +184,7 @@ def test_the_time_up_to_and_after_a_bad_look_is_no_bake(spoil: str) -> None:
     release = Driver().baking().after(5)
     before = release.state.baked_s
     if spoil == "weight":
-        release.set_weight(0).observe()
+        release.set_weight(3).observe()
         release.look()
         release.set_weight(5)
     elif spoil == "source":
@@ -579,7 +579,7 @@ def test_the_mark_of_the_script_rolls_back(step: str) -> None:
 
 
 def test_the_mark_that_the_script_left_for_another_release_means_nothing() -> None:
-    release = Driver().baking().set_weight(0, by="rollback.sh").after(1)
+    release = Driver().baking().set_weight(3, by="rollback.sh").after(1)
     release.observe(marked_release="shop-0")
     assert release.phase() is Phase.STAGE
     assert "drift" in release.state.holds
@@ -704,9 +704,18 @@ def test_an_engine_that_takes_over_late_in_a_shift_goes_on_with_it() -> None:
 def test_an_engine_that_takes_over_does_not_undo_a_weight_that_a_person_lowered() -> None:
     release = Driver().baking().set_weight(0)
     release.restart()
+    release.after(5).observe(hand="kubectl-edit")
+    assert release.writes == [5, 0]
+    assert release.phase() is Phase.ROLLING_BACK
+    assert release.state.rollback is not None
+    assert release.state.rollback.who == "kubectl-edit"
+
+
+def test_an_engine_that_takes_over_holds_for_a_weight_that_a_person_lowered_in_part() -> None:
+    release = Driver().baking().at_gate().next_gate().set_weight(10)
+    release.restart()
     release.after(5).observe()
-    release.look()
-    assert release.writes == [5]
+    assert release.writes == [5, 25]
     assert "drift" in release.state.holds
 
 
@@ -766,7 +775,10 @@ def test_a_lower_weight_by_retry_is_no_way_over_a_person_who_lowers_it_further()
     release.order("retry")
     assert release.writes == [5, 5]
     assert not release.state.intent or not release.state.intent.to_stable
-    release.set_weight(0).after(1).answer(ok=False)
+    release.set_weight(3).after(1).answer(ok=False)
     release.after(5).observe()
     assert release.writes == [5, 5]
     assert "drift" in release.state.holds
+    release.set_weight(0).after(1).observe()
+    assert release.writes == [5, 5, 0]
+    assert release.phase() is Phase.ROLLING_BACK
