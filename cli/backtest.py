@@ -95,6 +95,7 @@ async def _from_source(plan: Plan, since_s: float, version: str, limit_s: float)
     """What the source keeps, or None and why there is nothing of it. Raises RecordsError."""
     from engine.assembly import router_of
     from engine.client import home
+    from engine.config import EngineConfigError
     from engine.past.recorded import RecordsError
     from engine.past.replays import PATIENCE
     from engine.past.source import from_source
@@ -111,7 +112,7 @@ async def _from_source(plan: Plan, since_s: float, version: str, limit_s: float)
         found = await from_source(plan, secrets, stable=stable, since_s=since_s, stretch_s=stretch_s, limit_s=limit_s)
         nothing = f"the {plan.source.kind} source has no past of {stable.version}: a release learns from less than this"
         return found, "" if found is not None else nothing
-    except SecretMissingError as error:
+    except (EngineConfigError, SecretMissingError) as error:
         raise RecordsError(str(error)) from error
     except RouterError as error:
         why = secrets.hide(str(error))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from engine import registry
 from engine.checklist import default_items, not_applicable, with_proofs
 from engine.checks import Check
+from engine.config import Surroundings
 from engine.controller import Parts
 from engine.events import Item, Rules, StageRule
 from engine.plan.choice import CheckChoice
@@ -91,9 +92,15 @@ def _query(name: str, metric: AnyMetric) -> Query:
             return Query(judged, gauge=metric.gauge)
 
 
-def router_of(plan: Plan, secrets: Secrets) -> Router:
-    """The plan's router, not connected yet. Raises SecretMissingError."""
-    router: Router = registry.resolve("router", plan.router.kind)(secrets.resolve(plan.router.config))
+def router_of(plan: Plan, secrets: Secrets, canary: str = "") -> Router:
+    """The plan's router, not connected yet; `canary` is the version that the start order names, if it does.
+
+    Raises SecretMissingError, EngineConfigError.
+    """
+    kind, config = registry.resolve("router", plan.router.kind), secrets.resolve(plan.router.config)
+    wanted = canary or (plan.version.canary if plan.version else "")
+    grounds = (Surroundings(secrets, plan.service, wanted),) if getattr(kind, "needs_surroundings", False) else ()
+    router: Router = kind(config, *grounds)
     return router
 
 

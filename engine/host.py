@@ -12,6 +12,7 @@ from typing import Any
 
 from engine import events as ev
 from engine.assembly import parts_of, router_of, rules_of, unneeded
+from engine.config import EngineConfigError
 from engine.controller import Controller, Parts, Said, Time, events_of, record_of
 from engine.inputs import Observation, Order, SupersedeOld
 from engine.journal.recorder import Recorder
@@ -186,9 +187,9 @@ class Host:
                 return repeated
             secrets = Secrets(self._home)
             try:
-                router = router_of(plan, secrets)
+                router = router_of(plan, secrets, order.canary)
                 parts = parts_of(plan, router, secrets)
-            except SecretMissingError as error:
+            except (EngineConfigError, SecretMissingError) as error:
                 raise RefusedError(str(error)) from error
             try:
                 await self._may_start(router)
@@ -272,9 +273,11 @@ class Host:
         records = await asyncio.to_thread(self.journal.read, release)
         kept: dict[str, Any] = await asyncio.to_thread(self.journal.kept, release)
         plan = parse_plan(kept["plan"]["text"].encode(), kept["plan"]["name"])
+        said = events_of(records)
+        wanted = next((one.event.canary_wanted for one in said if isinstance(one.event, ev.Created)), "")
         secrets = Secrets(self._home)
-        parts = parts_of(plan, router_of(plan, secrets), secrets)
-        return self._hold(release, events_of(records), parts, kept)
+        parts = parts_of(plan, router_of(plan, secrets, wanted), secrets)
+        return self._hold(release, said, parts, kept)
 
     def _hold(self, release: str, said: list[Said], parts: Parts, kept: dict[str, Any]) -> _Held:
         state = fold(one.event for one in said)

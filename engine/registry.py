@@ -30,7 +30,10 @@ class BuiltIn:
 
 
 ROUTERS: Final[Mapping[str, BuiltIn]] = MappingProxyType(
-    {"sandbox": BuiltIn("engine.routers.config:SandboxConfig", "engine.routers.sandbox:SandboxRouter")}
+    {
+        "sandbox": BuiltIn("engine.routers.config:SandboxConfig", "engine.routers.sandbox:SandboxRouter"),
+        "command": BuiltIn("engine.routers.command_config:CommandConfig", "engine.routers.command:CommandRouter"),
+    }
 )
 SOURCES: Final[Mapping[str, BuiltIn]] = MappingProxyType(
     {

@@ -28,7 +28,8 @@ class Secrets:
     """The secrets of one release. Values are held in memory for as long as the release is."""
 
     def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
-        self._folder = home / FOLDER
+        self.home = home
+        self.folder = home / FOLDER
         self._environment = os.environ if environment is None else environment
         self._known: set[str] = set()
 
@@ -59,7 +60,7 @@ class Secrets:
         kind, _, name = reference[2:-1].partition(":")
         secret = self._environment.get(name, "") if kind == "env" else self._from_file(name)
         if not secret:
-            where = "the engine's environment" if kind == "env" else str(self._folder)
+            where = "the engine's environment" if kind == "env" else str(self.folder)
             raise SecretMissingError(
                 f"{reference} is not in {where}: put it there, and start the engine anew if need be"
             )
@@ -68,11 +69,9 @@ class Secrets:
         return secret
 
     def _from_file(self, name: str) -> str:
-        path = (self._folder / name).resolve()
-        if not path.is_relative_to(self._folder.resolve()):
-            raise SecretMissingError(
-                f"${{file:{name}}} lies outside of {self._folder}: secrets of plans are kept there"
-            )
+        path = (self.folder / name).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            raise SecretMissingError(f"${{file:{name}}} lies outside of {self.folder}: secrets of plans are kept there")
         try:
             return path.read_text().strip()
         except OSError:
