@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,24 @@ PATCHES: Mapping[str, str] = {
 }
 
 
+class Watch:
+    """What happens to the objects of a kind."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[Object]:
+        """{"type", "object"} each. Raises httpx.HTTPError when the connection breaks."""
+        return (json.loads(line) for line in self._answer.iter_lines() if line)
+
+    def hang_up(self) -> None:
+        """From another thread: whoever waits for the next event waits no longer."""
+        line: socket.socket = self._answer.extensions["network_stream"].get_extra_info("socket")
+        with suppress(OSError):
+            # Not through TLS, which would send a farewell while the other thread reads.
+            socket.socket.shutdown(line, socket.SHUT_RDWR)
+
+
 class KubeApi:
     """One user's view of one server, by kind and name; `namespace` is where what has one is looked for."""
 
@@ -50,14 +69,14 @@ class KubeApi:
         self._paths: dict[tuple[str, str], tuple[str, bool]] = {}
 
     @classmethod
-    def connect(cls, url: str, ca: Path, token: str) -> KubeApi:
-        """A connection of its own, kept alive."""
+    def connect(cls, url: str, ca: Path, token: str, timeout: float = 30) -> KubeApi:
+        """A connection of its own, kept alive; `timeout` in seconds holds for each request."""
         return cls(
             httpx.Client(
                 base_url=url,
                 headers={"Authorization": f"Bearer {token}", "User-Agent": "kube-tests"},
                 verify=ssl.create_default_context(cafile=str(ca)),
-                timeout=30,
+                timeout=timeout,
                 trust_env=False,
             )
         )
@@ -127,13 +146,13 @@ class KubeApi:
         return _root(version) + inside + f"/{plural}" + (f"/{name}" if name else "")
 
     @contextmanager
-    def watch(self, kind: str, since: str = "") -> Iterator[Iterator[Object]]:
-        """The server's events as they come: {"type", "object"}; it ends when the connection does."""
+    def watch(self, kind: str, since: str = "") -> Iterator[Watch]:
+        """The server's events as they come, from a resourceVersion on; they end when the connection does."""
         params = {"watch": "1", "resourceVersion": since}
         timeout = httpx.Timeout(30, read=None)
         with self.http.stream("GET", self.path(kind), params=params, timeout=timeout) as answer:
             answer.raise_for_status()
-            yield (json.loads(line) for line in answer.iter_lines() if line)
+            yield Watch(answer)
 
     def close(self) -> None:
         """Hang up."""

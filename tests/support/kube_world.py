@@ -82,8 +82,12 @@ class KubeWorld:
     def api(self, user: str = ADMIN) -> KubeApi:
         """A user's connection: `admin`, or one of `rbac-0` to `rbac-9`."""
         if user not in self._apis:
-            self._apis[user] = KubeApi.connect(self.url, self.ca, kube_users.token_of(user))
+            self._apis[user] = self.connect(user)
         return self._apis[user]
+
+    def connect(self, user: str = ADMIN, timeout: float = 30) -> KubeApi:
+        """A connection that nobody else uses; close it."""
+        return KubeApi.connect(self.url, self.ca, kube_users.token_of(user), timeout)
 
     def kubeconfig(self, user: str = ADMIN, namespace: str = "default") -> Path:
         """A file with this user's token."""
@@ -172,17 +176,23 @@ class KubeWorld:
             return self._run("rollouts-controller", config, "--leader-elect=false", *ports, port=health)
 
     def run_flagger(self, prometheus: str, *arguments: str) -> Child:
-        """The real controller for Gateway API routes, with its CRDs and workloads; `prometheus` must answer."""
+        """The real controller for Gateway API routes, with its CRDs and workloads; `prometheus` must answer.
+
+        Called again it is another one, for another Prometheus.
+        """
         self.run_workloads()
         self.install("gateway-api", "flagger")
         port = free_port()
         config = f"-kubeconfig={self.kubeconfig(CONTROLLERS)}"
         with self._arranging:
+            if (old := self.children.pop("flagger", None)) is not None:
+                old.kill()
             return self._run(
                 "flagger",
                 config,
                 "-mesh-provider=gatewayapi:v1",
                 f"-metrics-server={prometheus}",
+                "-control-loop-interval=1s",
                 f"-port={port}",
                 *arguments,
                 port=port,
