@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint fmt bench screenshots lock clean
+.PHONY: help demo test unit kube lint fmt bench screenshots lock clean
 
 help:            ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ test: unit       ## every test: the fast ones, then those that start real progra
 
 unit: $(READY)   ## the fast tests only, on all cores
 	@$(BIN)/pytest -n auto -m "not real"
+
+kube:            ## a real Kubernetes for the tests, built once into ~/.cache/laneshift (needs Go 1.26 or newer)
+	@$(PYTHON) tests/kube/build.py
 
 lint: $(READY)   ## ruff, strict types, import contracts
 	@$(BIN)/ruff check .

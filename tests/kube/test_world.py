@@ -264,7 +264,8 @@ def test_nothing_outlives_a_test_process_that_is_killed(tmp_path: Path) -> None:
 import os, pathlib, signal
 from tests.support.kube_process import Child
 here = pathlib.Path.cwd()
-child = Child("sleep", ["sh", "-c", "echo begun; exec sleep 600"], here, lambda: "begun" in (here / "sleep.log").read_text())
+begun = lambda: "begun" in (here / "sleep.log").read_text()
+child = Child("sleep", ["sh", "-c", "echo begun; exec sleep 600"], here, begun)
 child.start()
 child.freeze()
 print(child.pid, flush=True)
