@@ -17,7 +17,7 @@ from engine.inputs import Observation
 from engine.placeholders import OF_A_WRITE, filled, placeholders_in
 from engine.processes import GRACE_S, KEPT, NotRunError, Ran, environment_of, last_line, plain, program_of, run
 from engine.routers import Router, RouterConflict, RouterError, Write
-from engine.routers.command_answer import AnswerError, read_answer
+from engine.routers.command_answer import Answer, AnswerError, read_answer
 from engine.routers.command_config import CommandConfig
 from engine.routers.command_script import Shell
 
@@ -49,15 +49,13 @@ class CommandRouter(Router):
 
     async def observe(self) -> Observation:
         """What the command prints. Raises RouterError."""
-        ran = await self._run("observe", {})
-        if ran.cut:
-            raise RouterError(f"{self._title('observe')} printed more than {KEPT // 1024} kB")
-        try:
-            seen = read_answer(ran.out, self._hide)
-        except AnswerError as error:
-            raise RouterError(f"{self._title('observe')} printed {error}") from None
+        seen = (await self._answer()).observation()
         own = f"weight-{seen.weight:g}-{self._ways_back}"  # a raise that read it before a way back is then too late
         return seen if seen.generation else replace(seen, generation=own)
+
+    async def addresses(self) -> dict[str, str]:
+        """Those that the command prints. Raises RouterError."""
+        return {str(side): url for side, url in (await self._answer()).addresses.items()}
 
     async def shift(self, write: Write) -> str:
         """Write the weight, by `rollback` when it is 0. Returns the last line that was printed.
@@ -143,6 +141,15 @@ class CommandRouter(Router):
         how = f"ended with code {ran.code}" if ran.code > 0 else f"was ended by signal {-ran.code}"
         fault = RouterConflict if ran.code == CONFLICT_CODE and act == "shift" else RouterError
         raise fault(self._hide(f"{self._title(act)} {how}: {why}"))
+
+    async def _answer(self) -> Answer:
+        ran = await self._run("observe", {})
+        if ran.cut:
+            raise RouterError(f"{self._title('observe')} printed more than {KEPT // 1024} kB")
+        try:
+            return read_answer(ran.out, self._hide)
+        except AnswerError as error:
+            raise RouterError(f"{self._title('observe')} printed {error}") from None
 
     def _argv(self, act: str, told: Mapping[str, str]) -> list[str]:
         return filled(self._granted.written.argv(act), {**self._values, **told})

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, NoReturn
 from pydantic import BeforeValidator, Field, ValidationError
 
 from engine.inputs import Observation
-from engine.plan.fields import VERSION_PATTERN, Number, Text, Whole
+from engine.plan.fields import VERSION_PATTERN, Number, Text, Url, Whole
 from engine.plan.part import FAULT, PlanPart
 from engine.plan.units import NotUnderstoodError
 from engine.processes import plain
@@ -65,15 +65,18 @@ class Answer(PlanPart):
     vitals: dict[Literal["restarts", "oom_kills", "unready"], Number] = Field(
         default={}, description="Counts of the canary's replicas."
     )
+    addresses: dict[Literal["canary", "stable", "public"], Url] = Field(
+        default={}, description="Base URLs where a side answers by itself, and the public one; checks ask there."
+    )
     remark: Shown = Field(default="", description="What people should know of this reading.")
 
     def observation(self) -> Observation:
         """As the release machine is told."""
-        told = {name: getattr(self, name) for name in Answer.model_fields if name != "release"}
+        told = {name: getattr(self, name) for name in Answer.model_fields if name not in ("release", "addresses")}
         return Observation(**told, marked_release=self.release)
 
 
-def read_answer(printed: bytes, hide: Callable[[Any], Any]) -> Observation:
+def read_answer(printed: bytes, hide: Callable[[Any], Any]) -> Answer:
     """What was printed, with secrets hidden. Raises AnswerError."""
     try:
         found = json.loads(printed, object_pairs_hook=_once, parse_constant=_no_number)
@@ -82,7 +85,7 @@ def read_answer(printed: bytes, hide: Callable[[Any], Any]) -> Observation:
     if not isinstance(found, dict):
         raise AnswerError("no JSON object")
     try:
-        return Answer.model_validate(hide(found)).observation()
+        return Answer.model_validate(hide(found))
     except ValidationError as error:
         raise AnswerError(_in_words(error)) from None
     except OverflowError:
