@@ -18,9 +18,10 @@ import pytest
 
 from tests.support import kube_pods
 from tests.support.envoy_process import SERVED_BY, EnvoyProcess, running_envoy
-from tests.support.kube_api import until
+from tests.support.kube_api import KubeApi, until
 from tests.support.kube_process import Child
 from tests.support.kube_shop import CANARY, STABLE, autoscaler, deployment, open_shop, route, set_weights, until_ready
+from tests.support.kube_throttle import throttled
 from tests.support.kube_users import token_of
 from tests.support.kube_world import Namespace
 from tests.support.prometheus_process import running_prometheus
@@ -115,6 +116,36 @@ def test_a_kubeconfig_logs_in_by_token_plugin_or_not_at_all(kube: Namespace) -> 
     assert "Unauthorized" in whoami(kube.world.expired_kubeconfig())
     token = kube.world.service_account_token(kube.name, "robot")
     assert whoami(kube.world.kubeconfig_with({"token": token})) == f"system:serviceaccount:{kube.name}:robot"
+
+
+def test_a_throttled_user_is_told_so(kube: Namespace) -> None:
+    mine = kube.world.api("rbac-6")
+    with throttled(kube, "rbac-6"):
+        answer = mine.http.get("/api/v1/namespaces")
+        assert (answer.status_code, "retry-after" in answer.headers) == (429, True)
+        kube.api.list_of("ConfigMap")
+    assert mine.http.get("/api/v1/namespaces").status_code == 403
+
+
+def test_a_token_that_was_renewed_is_no_longer_taken(own_kube: Namespace) -> None:
+    world = own_kube.world
+    old = world.api("rbac-0")
+    new = KubeApi.connect(world.url, world.ca, world.renew_token("rbac-0"))
+    assert [one.http.get("/api/v1/namespaces").status_code for one in (old, new)] == [401, 403]
+    new.close()
+
+
+# --- what is known
+
+
+def test_the_released_definitions_take_what_people_write(kube: Namespace) -> None:
+    kube.world.install("gateway-api", "istio", "argo-rollouts", "flagger")
+    http = [{"name": "main", "route": [{"destination": {"host": STABLE}, "weight": 100}]}]
+    virtual = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "checkout"}}
+    kube.api.apply(route(), route(kind="GRPCRoute"), {**virtual, "spec": {"hosts": ["checkout"], "http": http}})
+    assert kube.api.get("VirtualService", "checkout")["spec"]["http"][0]["route"][0]["weight"] == 100
+    with pytest.raises(httpx.HTTPStatusError, match="422"):
+        kube.api.apply(route(canary=-1))
 
 
 # --- pods

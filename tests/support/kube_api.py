@@ -28,6 +28,7 @@ VERSIONS: Mapping[str, str] = {
     "Ingress": "networking.k8s.io/v1",
     "IngressClass": "networking.k8s.io/v1",
     **dict.fromkeys(("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"), "rbac.authorization.k8s.io/v1"),
+    **dict.fromkeys(("FlowSchema", "PriorityLevelConfiguration"), "flowcontrol.apiserver.k8s.io/v1"),
     "CustomResourceDefinition": "apiextensions.k8s.io/v1",
     **dict.fromkeys(("Gateway", "GatewayClass", "GRPCRoute", "HTTPRoute"), "gateway.networking.k8s.io/v1"),
     **dict.fromkeys(("DestinationRule", "VirtualService"), "networking.istio.io/v1"),

@@ -23,16 +23,17 @@ def kube_world() -> Iterator[KubeWorld]:
 @pytest.fixture
 def kube(kube_world: KubeWorld) -> Iterator[Namespace]:
     """A namespace of the test's own."""
-    from tests.support.kube_world import fresh_namespace
+    from tests.support.kube_world import new_namespace
 
-    with fresh_namespace(kube_world) as namespace:
-        yield namespace
+    namespace = new_namespace(kube_world)
+    yield namespace
+    kube_world.api().delete("Namespace", namespace.name)  # emptied when the controllers run, and closed at once
 
 
 @pytest.fixture
 def own_kube() -> Iterator[Namespace]:
     """A namespace in a world of the test's own, to be stopped and broken as it likes."""
-    from tests.support.kube_world import fresh_namespace, running_world
+    from tests.support.kube_world import new_namespace, running_world
 
-    with running_world() as world, fresh_namespace(world) as namespace:
-        yield namespace
+    with running_world() as world:
+        yield new_namespace(world)

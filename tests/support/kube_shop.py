@@ -137,13 +137,13 @@ def weights(kube: Namespace, name: str = APP, kind: str = "HTTPRoute") -> dict[s
     return {one["name"]: one.get("weight", 1) for one in found}
 
 
-def set_weights(kube: Namespace, stable: int, canary: int, name: str = APP) -> None:
-    """Somebody changes the HTTPRoute past laneshift, as kubectl edit would."""
+def set_weights(kube: Namespace, stable: int, canary: int, name: str = APP, kind: str = "HTTPRoute") -> None:
+    """Somebody changes the route past laneshift, as kubectl edit would."""
     change = [
         {"op": "replace", "path": f"/spec/rules/0/backendRefs/{number}/weight", "value": weight}
         for number, weight in enumerate((stable, canary))
     ]
-    kube.api.patch("HTTPRoute", name, change, style="json", manager="kubectl-edit")
+    kube.api.patch(kind, name, change, style="json", manager="kubectl-edit")
 
 
 def _is_whole(found: Object, replicas: int) -> bool:

@@ -18,14 +18,17 @@ EXPIRED = "a-token-nobody-has"
 
 
 def token_of(user: str) -> str:
-    """What the server takes as this user's password."""
+    """What the server takes as this user's password at first."""
     return f"token-of-{user}"
 
 
-def token_lines() -> str:
-    """The server's --token-auth-file."""
-    masters = [f'{token_of(user)},{user},{user},"system:masters"\n' for user in (ADMIN, CONTROLLERS)]
-    return "".join(masters) + "".join(f"{token_of(user)},{user},{user}\n" for user in PLAIN)
+def token_lines(renewed: Mapping[str, str]) -> str:
+    """The server's --token-auth-file; `renewed` has the tokens of users whose first one is no longer taken."""
+    tokens = {user: token_of(user) for user in (ADMIN, CONTROLLERS, *PLAIN)} | dict(renewed)
+    lines = [
+        f"{token},{user},{user}" + ("" if user in PLAIN else ',"system:masters"') for user, token in tokens.items()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def kubeconfig(server: str, ca: Path, login: Mapping[str, Any], namespace: str = "default", user: str = "user") -> str:

@@ -52,6 +52,7 @@ class KubeWorld:
         self._numbers = itertools.count()
         self._arranging = threading.RLock()
         self._installed: set[str] = set()
+        self._renewed: dict[str, str] = {}
 
     # --- life
 
@@ -125,10 +126,22 @@ class KubeWorld:
         token: str = api.ask("POST", api.path("ServiceAccount", name) + "/token", json=asked)["status"]["token"]
         return token
 
+    def renew_token(self, user: str) -> str:
+        """Restart the server with a new token for this user, which is returned; the old one is refused with 401."""
+        self._renewed[user] = f"{kube_users.token_of(user)}-{next(self._numbers)}"
+        (self.directory / "tokens.csv").write_text(kube_users.token_lines(self._renewed))
+        self.server.stop()
+        self.server.start()
+        return self._renewed[user]
+
     def environment(self, user: str = ADMIN, namespace: str = "default") -> dict[str, str]:
         """The environment of a shell of this user's: kubectl is on its PATH and finds its cluster."""
         path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "KUBECONFIG": str(self.kubeconfig(user, namespace))}
+        cache = str(
+            self.directory / "kubectl-cache"
+        )  # in the home it would outlive this server and be taken for another's
+        config = str(self.kubeconfig(user, namespace))
+        return {**os.environ, "PATH": path, "KUBECONFIG": config, "KUBECACHEDIR": cache}
 
     def kubectl(self, *arguments: str, user: str = ADMIN, namespace: str = "default", stdin: str = "") -> str:
         """What it prints; fails with what it says when it fails."""
@@ -232,7 +245,7 @@ class KubeWorld:
         private, public = self.directory / "sa.key", self.directory / "sa.pub"
         _openssl("genrsa", "-out", str(private), "2048")
         _openssl("rsa", "-in", str(private), "-pubout", "-out", str(public))
-        (self.directory / "tokens.csv").write_text(kube_users.token_lines())
+        (self.directory / "tokens.csv").write_text(kube_users.token_lines({}))
         command = [
             *(str(self.bin / "kube-apiserver"), f"--etcd-servers={self._etcd_url}", "--bind-address=127.0.0.1"),
             *(f"--secure-port={port}", f"--cert-dir={self.ca.parent}", f"--service-account-issuer={ISSUER}"),
@@ -286,16 +299,11 @@ def running_world() -> Iterator[KubeWorld]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-@contextmanager
-def fresh_namespace(world: KubeWorld) -> Iterator[Namespace]:
-    """A namespace for as long as the block lasts; what is in it goes when the controllers run."""
+def new_namespace(world: KubeWorld) -> Namespace:
+    """An empty one."""
     name = f"test-{os.urandom(4).hex()}"
     world.api().apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    try:
-        yield Namespace(world, name, world.api().within(name))
-    finally:
-        if world.server.running:
-            world.api().delete("Namespace", name)
+    return Namespace(world, name, world.api().within(name))
 
 
 def _controller_manager(config: str, key: Path) -> list[str]:
