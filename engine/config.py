@@ -64,6 +64,13 @@ def _value(written: str) -> str:
     return written
 
 
+def _limit(written: float) -> float:
+    if not 0 < written <= LONGEST_S:
+        raise NotUnderstoodError(f"more than 0s, {show_duration(LONGEST_S)} at most")
+    return written
+
+
+Limit = Annotated[Duration, AfterValidator(_limit)]
 Argument = Annotated[Text, Field(max_length=4000), AfterValidator(_argument)]
 Argv = Annotated[tuple[Argument, ...], Field(min_length=1, max_length=200), AfterValidator(_argv)]
 """A program and its arguments, run as they are and never by a shell."""
@@ -84,7 +91,7 @@ class Command(PlanPart):
     params: tuple[ParamName, ...] = Field(
         default=(), max_length=50, description="Placeholders of its own, whose values a plan gives."
     )
-    timeout: Duration = Field(default=10.0, description="How long one run may take; then its process group is killed.")
+    timeout: Limit = Field(default=10.0, description="How long one run may take; then its process group is killed.")
     env: dict[Variable, Value] = Field(
         default={}, max_length=100, description="Its environment, beside PATH, HOME and the like."
     )
@@ -93,12 +100,8 @@ class Command(PlanPart):
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        faults = [each for act, known in ACTS.items() for each in self._unknown(act, (*known, *self.params))]
-        if not 0 < self.timeout <= LONGEST_S:
-            allowed = f"more than 0s, {show_duration(LONGEST_S)} at most"
-            faults.append(fault(("timeout",), show_duration(self.timeout), allowed))
-        raise_faults(faults)
+    def _placeholders_are_known(self) -> Self:
+        raise_faults(each for act, known in ACTS.items() for each in self._unknown(act, (*known, *self.params)))
         return self
 
     def argv(self, act: str) -> tuple[str, ...]:

@@ -1,0 +1,182 @@
+"""The engine's own configuration: every fault with its place, and what a command is granted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import sample_configs
+from engine.config import (
+    FILE,
+    VARIABLE,
+    EngineConfigError,
+    Surroundings,
+    config_path,
+    parse_engine_config,
+    read_engine_config,
+)
+from engine.plan.literal_secrets import HIDDEN
+from engine.secrets import FOLDER, SecretMissingError, Secrets
+
+LEAST = """\
+commands:
+  web:
+    observe: [./look]
+    shift: [./move, "{weight}"]
+"""
+
+
+def with_line(line: str) -> bytes:
+    return f"{LEAST}    {line}\n".encode()
+
+
+def fault_of(content: bytes | str) -> str:
+    with pytest.raises(EngineConfigError) as error:
+        parse_engine_config(content if isinstance(content, bytes) else content.encode())
+    return str(error.value)
+
+
+def test_a_command_needs_no_more_than_how_to_look_and_how_to_move():
+    web = parse_engine_config(LEAST.encode()).commands["web"]
+    assert web.argv("observe") == ("./look",)
+    assert web.argv("rollback") == web.argv("shift") == ("./move", "{weight}")
+    assert web.argv("scale") == ()
+    assert (web.timeout, web.env, web.params, web.cwd) == (10.0, {}, (), None)
+
+
+def test_all_that_can_be_said_of_a_command():
+    config = parse_engine_config(b"""\
+commands:
+  web:
+    params: [zone]
+    observe: [terraform, output, -json, "-state={zone}.tfstate"]
+    shift: [terraform, apply, -auto-approve, "-var=weight={weight}", "-var=mark={number}"]
+    rollback: [./back, "{release}", "{stable_weight}"]
+    scale: [./size, "{weight}"]
+    timeout: 2m
+    env: {TF_TOKEN: "${env:TF_TOKEN}", TF_IN_AUTOMATION: "1"}
+    cwd: infra/web
+""")
+    web = config.commands["web"]
+    assert (web.timeout, web.cwd, web.params) == (120.0, "infra/web", ("zone",))
+    assert web.argv("rollback") == ("./back", "{release}", "{stable_weight}")
+    assert web.uses("zone")
+    assert not web.uses("canary")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("commands: {web: {observe: [a]}}", "engine.yaml:1:12: commands.web.shift: found nothing, allowed: a value"),
+        ("comands: {}", "engine.yaml:1:1: comands: found an unknown key, allowed: commands; did you mean commands?"),
+        (with_line("rolback: [a]"), "engine.yaml:5:5: commands.web.rolback: found an unknown key"),
+        (with_line("rollback: ./back"), "engine.yaml:5:15: commands.web.rollback: found ./back, allowed: a list"),
+        (with_line("rollback: []"), "5:15: commands.web.rollback: found a list, allowed: 1 or more"),
+        (with_line("rollback: [a, 3]"), "5:19: commands.web.rollback[1]: found 3, allowed: text; write it in quotes"),
+        (with_line('rollback: ["-x"]'), "commands.web.rollback: found a list, allowed: a program first"),
+        (with_line('rollback: ["{service}"]'), "commands.web.rollback: found a list, allowed: a program first"),
+        (with_line('rollback: [""]'), "commands.web.rollback: found a list, allowed: a program first"),
+        (with_line('rollback: [a, "b\\nc"]'), 'rollback[1]: found "b\\nc", allowed: one line of printable text'),
+        (
+            with_line('rollback: [a, "to {wieght}"]'),
+            "5:19: commands.web.rollback[1]: found the placeholder {wieght}, allowed: {service}, {canary}, {weight}, ",
+        ),
+        (with_line('scale: [a, "{number}"]'), "5:16: commands.web.scale[1]: found the placeholder {number}"),
+        (with_line("timeout: 0s"), "5:14: commands.web.timeout: found 0s, allowed: more than 0s, 10m at most"),
+        (with_line("timeout: 1h"), "commands.web.timeout: found 1h, allowed: more than 0s, 10m at most"),
+        (with_line("timeout: 10"), "commands.web.timeout: found 10, allowed: a time with its unit"),
+        (with_line("params: [weight]"), "commands.web.params[0]: found weight, allowed: a name of its own"),
+        (with_line("params: [Zone-1]"), "commands.web.params[0]: found Zone-1, allowed: small letters, digits"),
+        (with_line("env: {A: 8080}"), "commands.web.env.A: found 8080, allowed: text; write it in quotes"),
+        (with_line("env: {A-B: x}"), "found A-B as a key, allowed: the name of an environment variable"),
+        (with_line('rollback: [a, "${env:TOKEN}"]'), 'rollback[1]: found "${env:TOKEN}", allowed: no secret'),
+        (LEAST + LEAST, "engine.yaml:5:1: commands: found the key again"),
+        ("commands: {Web: {observe: [a], shift: [b]}}", "found Web as a key, allowed: small letters"),
+        ("", "engine.yaml:1:1: found an empty file"),
+        ("commands: [", "engine.yaml:2:1: found a fault"),
+    ],
+)
+def test_a_fault_is_said_with_its_place(content, said):
+    assert said in fault_of(content)
+
+
+def test_all_faults_are_said_at_once():
+    said = fault_of(with_line("timeout: 0s\n    cwd: 3\n    env: {TOKEN: hunter2}"))
+    assert [line.split(": ")[1] for line in said.splitlines()] == [
+        "commands.web.timeout",
+        "commands.web.cwd",
+        "commands.web.env.TOKEN",
+    ]
+
+
+def test_a_literal_secret_is_a_fault_and_not_repeated():
+    said = fault_of(with_line("env: {DEPLOY_TOKEN: hunter2}"))
+    assert f"5:25: commands.web.env.DEPLOY_TOKEN: found {HIDDEN}" in said
+    assert "hunter2" not in said
+
+
+def test_it_is_read_from_the_state_folder_unless_the_environment_says_where(tmp_path):
+    assert config_path(tmp_path, {}) == tmp_path / FILE
+    assert config_path(tmp_path, {VARIABLE: "/etc/laneshift/engine.yaml"}) == Path("/etc/laneshift/engine.yaml")
+
+
+def test_no_file_allows_nothing_but_a_named_one_must_be_there(tmp_path):
+    assert read_engine_config(tmp_path / FILE).commands == {}
+    with pytest.raises(EngineConfigError, match=f"there is no .*{FILE}, which {VARIABLE} names"):
+        read_engine_config(tmp_path / FILE, needed=True)
+
+
+def test_a_file_that_everybody_can_write_to_is_refused(tmp_path):
+    path = tmp_path / FILE
+    path.write_text(LEAST)
+    path.chmod(0o646)
+    with pytest.raises(EngineConfigError, match=r"everybody can write to .*: chmod o-w"):
+        read_engine_config(path)
+    path.chmod(0o644)
+    assert list(read_engine_config(path).commands) == ["web"]
+
+
+def test_a_file_that_can_not_be_read_is_said(tmp_path):
+    with pytest.raises(EngineConfigError, match="can't be read: Is a directory"):
+        read_engine_config(tmp_path)
+
+
+@pytest.fixture
+def surroundings(tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    (tmp_path / FILE).write_text(LEAST + '    env: {LOGIN: "${env:WEB}-${file:web}"}\n    cwd: infra\n')
+    (tmp_path / FOLDER).mkdir()
+    (tmp_path / FOLDER / "web").write_text("from-a-file")
+    return Surroundings(Secrets(tmp_path, {"WEB": "from-the-environment"}), "shop", "v2")
+
+
+def test_a_granted_command_has_its_secrets_and_its_folder(surroundings, tmp_path):
+    granted = surroundings.command("web")
+    assert granted.filled.env == {"LOGIN": "from-the-environment-from-a-file"}
+    assert granted.written.env == {"LOGIN": "${env:WEB}-${file:web}"}
+    assert granted.folder == tmp_path / "infra"
+    assert surroundings.secrets.hide("it said from-a-file") == f"it said {HIDDEN}"
+
+
+def test_a_command_that_is_not_listed_is_refused_with_those_that_are(surroundings):
+    with pytest.raises(EngineConfigError, match=r"has no command wep, only: web; did you mean web\?"):
+        surroundings.command("wep")
+
+
+def test_a_change_of_the_file_holds_from_the_next_use_on(surroundings, tmp_path):
+    (tmp_path / FILE).write_text("commands: {}")
+    with pytest.raises(EngineConfigError, match="has no command web, only: none"):
+        surroundings.command("web")
+
+
+def test_a_secret_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    (tmp_path / FILE).write_bytes(with_line('env: {TOKEN: "${env:NOWHERE}"}'))
+    with pytest.raises(SecretMissingError, match="NOWHERE"):
+        Surroundings(Secrets(tmp_path, {}), "shop", "").command("web")
+
+
+def test_the_sample_is_valid():
+    sample = Path(sample_configs.__file__).parent / "engine" / FILE
+    assert list(read_engine_config(sample).commands) == ["sandbox-route"]
