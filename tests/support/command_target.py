@@ -57,10 +57,16 @@ class CommandTarget:
         (self.home / "secrets").mkdir(exist_ok=True)
         (self.home / "secrets" / "token").write_text(SECRET)
 
-    def router(self, side: str = "canary", **params: str) -> CommandRouter:
-        """A new router on it."""
+    def router(
+        self, side: str = "canary", environment: Mapping[str, str] | None = None, **params: str
+    ) -> CommandRouter:
+        """A new router on it, in an engine with this environment."""
         config = CommandConfig.model_validate({"run": "web", "params": {"side": side, **params}})
-        return CommandRouter(config, Surroundings(Secrets(self.home, {}), "shop", "v2"))
+        return CommandRouter(config, self.surroundings(environment=environment))
+
+    def surroundings(self, canary: str = "v2", environment: Mapping[str, str] | None = None) -> Surroundings:
+        """Of an engine on this home."""
+        return Surroundings(Secrets(self.home, environment or {}), "shop", canary)
 
     def weight(self) -> float:
         """The canary's weight, past the router."""
@@ -75,10 +81,10 @@ class CommandTarget:
         path = self.home / "writes"
         return path.read_text().splitlines() if path.exists() else []
 
-    def prints(self, text: str) -> None:
-        """From now on `observe` prints just this."""
+    def prints(self, text: str, **changes: Any) -> None:
+        """From now on `observe` prints just this, and `shift` does nothing; `params` are gone."""
         (self.home / "printed").write_text(text)
-        self.configure(observe=["cat", "printed"], params=[])
+        self.configure(**{"observe": ["cat", "printed"], "shift": ["true"], "params": [], **changes})
 
     def script(self, act: str, text: str, **changes: Any) -> None:
         """From now on this act is this script of sh; `params` are gone."""
@@ -88,9 +94,9 @@ class CommandTarget:
         moves = {"shift": ["sh", "target.sh", "shift", "canary", "{weight}", "{number}"]} if act != "shift" else {}
         self.configure(**{"params": [], **observe, **moves, **own, **changes})
 
-    def plain_router(self) -> CommandRouter:
+    def plain_router(self, canary: str = "v2", environment: Mapping[str, str] | None = None) -> CommandRouter:
         """A new router on a command without params."""
-        return CommandRouter(CommandConfig(run="web"), Surroundings(Secrets(self.home, {}), "shop", "v2"))
+        return CommandRouter(CommandConfig(run="web"), self.surroundings(canary, environment))
 
     def silence(self) -> None:
         """Every run hangs from now on."""
