@@ -13,6 +13,7 @@ from cli.ending import ReaderGone
 COMMANDS = {
     "demo": ("cli.demo", "the sandbox shop, an engine and the cockpit, nothing else needed"),
     "lint": ("cli.lint", "is the plan valid, and is it wise?"),
+    "doctor": ("cli.doctor", "everything a release will need, tried without changing anything"),
     "backtest": ("cli.backtest", "would these thresholds have fired on past data, with no release?"),
     "explain": ("cli.explain", "the judge's reasons, with every number behind them"),
     "schema": ("cli.schema", "the JSON Schema of plans"),

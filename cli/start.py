@@ -36,7 +36,7 @@ def start(plan: Path, canary: str, key: str, watching: bool, wait: bool, timeout
         from cli.watch import open_cockpit, require_terminal
 
         require_terminal("start it without --watch")
-    text = _text(plan)
+    text = text_of(plan)
     client = EngineClient()
     ensure_engine(client)
     release = client.begin(text, str(plan), canary=canary, key=key)
@@ -48,7 +48,8 @@ def start(plan: Path, canary: str, key: str, watching: bool, wait: bool, timeout
         _wait(client, release, timeout, as_json)
 
 
-def _text(plan: Path) -> str:
+def text_of(plan: Path) -> str:
+    """The text of a plan's file. Ends the command when it is not there, not UTF-8 or too long for a plan."""
     try:
         with plan.open("rb") as file:
             raw = file.read(LONGEST_PLAN + 1)

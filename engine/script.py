@@ -35,17 +35,20 @@ def script_path(home: Path, release: str) -> Path:
     return home / "releases" / release / NAME
 
 
+def script_of(router: Router, release: str, stage: int) -> str:
+    """The whole script of a release at this stage, counted from 1."""
+    lines = router.rollback_script(release).strip().splitlines()
+    body = "\n".join(f"    {line}" if line else "" for line in lines)
+    return _FRAME.format(release=release, target=router.target, stage=stage, body=body)
+
+
 def write_script(home: Path, state: State, router: Router) -> None:
     """Write or replace it, whole or not at all. An OSError (a full disk) is left to the caller."""
     path = script_path(home, state.release)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    body = "\n".join(
-        f"    {line}" if line else "" for line in router.rollback_script(state.release).strip().splitlines()
-    )
-    text = _FRAME.format(release=state.release, target=state.target, stage=max(0, state.stage) + 1, body=body)
     draft = path.with_suffix(".new")
     with draft.open("w") as file:
-        file.write(text)
+        file.write(script_of(router, state.release, max(0, state.stage) + 1))
         file.flush()
         os.fsync(file.fileno())  # renamed before that, a power cut could leave an empty script
     draft.chmod(0o700)

@@ -6,6 +6,7 @@
     GET  /v1/releases/ID                   one look
     POST /v1/releases/ID/orders            {verb, id, who, reason?, stage?, revision?, item?, override?, asked_at?}
     GET  /v1/releases/ID/events?after=SEQ  every event after SEQ, then live, and a beat each second (as SSE)
+    POST /v1/doctor                        try what a release of {plan, name, canary?} will need; changes nothing
     POST /v1/stop                          stop this engine; its releases stand until one is started again
 
 An order that is refused is answered 409 with the reason, a wrong plan 422 with every fault in it.
@@ -22,6 +23,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,10 @@ from engine import events as ev
 from engine.controller import Said
 from engine.host import Host, RefusedError, StartOrder, UnknownReleaseError
 from engine.inputs import Order
+from engine.plan.model import parse_plan
 from engine.plan.problem import PlanError, printable
 from engine.release import VERBS
+from engine.state import FINAL
 from engine.view import look, summary
 
 log = logging.getLogger(__name__)
@@ -156,6 +160,7 @@ def application(host: Host, stopping: asyncio.Event, stop: Callable[[], None]) -
         Route("/v1/releases/{release}", api.release),
         Route("/v1/releases/{release}/orders", api.order, methods=["POST"]),
         Route("/v1/releases/{release}/events", api.events),
+        Route("/v1/doctor", api.doctor, methods=["POST"]),
         Route("/v1/stop", api.stop, methods=["POST"]),
     ]
     handlers: dict[Any, Any] = {
@@ -251,6 +256,21 @@ class _Api:
         if not seen.isascii() or not seen.isdecimal() or len(seen) > 15:
             return _error(422, f"after is the number of the last event seen, not {printable(seen)}")
         return _EventStream(_stream(self._host, release, int(seen), self._stopping))
+
+    async def doctor(self, request: Request) -> Response:
+        from engine.doctor import Place, examine
+
+        body = await _body(request)
+        text, name = _text(body, "plan", longest=LONGEST_BODY), _text(body, "name", "plan.yaml")
+        plan = parse_plan(text.encode(), name)
+        place = Place(self._host.journal.path.parent, self._host.notices, self._busy())
+        findings = await examine(plan, place, _text(body, "canary", ""))
+        return JSONResponse({"findings": [asdict(one) for one in findings]})
+
+    def _busy(self) -> dict[str, str]:
+        """The live release of each target."""
+        states = map(self._host.state, self._host.ids())
+        return {state.target: state.release for state in states if state.phase not in FINAL}
 
     async def stop(self, _request: Request) -> Response:
         self._stop()
