@@ -233,6 +233,11 @@ class RouterContract:
 
     # --- without laneshift
 
+    async def test_the_command_for_a_person_fails_when_nothing_answers(self, world: World) -> None:
+        await world.kill()
+        code, said = await run("-c", world.router.manual_rollback(RELEASE))
+        assert code != 0, said
+
     async def test_the_command_for_a_person_brings_all_traffic_back(self, world: World) -> None:
         await self.shifted(world, self.weights[-1])
         for _ in range(2):
@@ -304,9 +309,9 @@ class FencedContract(RouterContract):
 
     async def test_a_delayed_raise_does_not_land_after_a_way_back(self, world: World) -> None:
         """Not even after one from 0 to 0, which changes no weight."""
-        for weight in (self.weights[0], 0):
+        for weight, number in ((self.weights[0], "3.1"), (0, "3.2")):
             seen = await self.shifted(world, weight) if weight else await self.observed(world)
-            await world.router.shift(write(0, None, "3.1"))
+            await world.router.shift(write(0, None, number))
             assert (await self.settled(world, 0)).generation != seen.generation
             with pytest.raises(RouterConflict):
                 await world.router.shift(write(self.weights[-1], seen.generation, "3.0"))

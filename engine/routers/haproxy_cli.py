@@ -1,0 +1,112 @@
+"""HAProxy's runtime API: commands over a stats socket, and what they answer.
+
+Source: HAProxy's management guide, "Unix Socket commands" and "show servers state". One line a connection, `;` between
+commands; each answer ends with an empty line. A connection of its own for each line: one that is kept would go on
+talking to the old process after a reload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from engine.routers import RouterError
+
+LIMIT_S: Final = 2.0
+LONGEST: Final = 4 * 1024 * 1024  # bytes of an answer
+STARTING, RUNNING = 1, 2  # srv_op_state; 0 is stopped, 3 stopping
+CHECKED = 0x04  # srv_check_state: health checks are enabled
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server of a backend: `weight` as it was set last, `initial` as the configuration has it, both 0 to 256."""
+
+    name: str
+    weight: int
+    initial: int
+    up: bool
+    checked: bool
+
+
+async def ask(address: str, *commands: str) -> list[str]:
+    """The answer to each command. Raises RouterError, which begins with the address."""
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            said = await _talk(address, ";".join(commands) + "\n")
+    except TimeoutError:
+        raise RouterError(f"{address} did not answer within {LIMIT_S:g} s") from None
+    except OSError as error:
+        raise RouterError(f"{address}: {error.strerror or error}") from None
+    answers = _answers(said)
+    if len(answers) != len(commands):
+        raise RouterError(f"{address} answered {said.strip()[:200] or 'nothing'}")
+    return answers
+
+
+async def _talk(address: str, line: str) -> str:
+    if address.startswith("/"):
+        reader, writer = await asyncio.open_unix_connection(address)
+    else:
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    try:
+        writer.write(line.encode())
+        said = bytearray()
+        while part := await reader.read(65536):
+            said += part
+            if len(said) > LONGEST:
+                break
+        return said.decode(errors="replace")
+    finally:
+        writer.close()
+
+
+def _answers(said: str) -> list[str]:
+    """Each answer's lines up to the empty one that ends it, which the last may lack: `get var` has none."""
+    answers: list[str] = []
+    lines: list[str] = []
+    for line in said.splitlines():
+        if line:
+            lines.append(line)
+        else:
+            answers.append("\n".join(lines))
+            lines = []
+    return [*answers, "\n".join(lines)] if lines else answers
+
+
+def servers_of(answer: str) -> dict[str, Server]:
+    """By name, what `show servers state BACKEND` answered. Raises ValueError for anything else."""
+    version, _, rest = answer.partition("\n")
+    head, *lines = rest.splitlines() or [""]
+    if version != "1" or not head.startswith("# "):
+        raise ValueError(answer[:200])
+    keys = head.removeprefix("# ").split()
+    rows = [dict(zip(keys, line.split(), strict=False)) for line in lines]
+    return {row["srv_name"]: _server(row) for row in rows}
+
+
+def _server(row: dict[str, str]) -> Server:
+    try:
+        return Server(
+            name=row["srv_name"],
+            weight=int(row["srv_uweight"]),
+            initial=int(row["srv_iweight"]),
+            up=int(row["srv_op_state"]) in (STARTING, RUNNING) and int(row["srv_admin_state"]) == 0,
+            checked=bool(int(row["srv_check_state"]) & CHECKED),
+        )
+    except KeyError as error:
+        raise ValueError(f"show servers state has no {error}") from None
+
+
+def fields_of(answer: str) -> dict[str, str]:
+    """The lines `Name: value` of `show info`."""
+    pairs = (line.partition(": ") for line in answer.splitlines())
+    return {name: value for name, _, value in pairs}
+
+
+def table_of(answer: str) -> list[dict[str, str]]:
+    """The rows of `show stat`."""
+    head, *lines = answer.removeprefix("# ").splitlines() or [""]
+    return [dict(zip(head.split(","), line.split(","), strict=False)) for line in lines]
