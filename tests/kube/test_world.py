@@ -75,6 +75,15 @@ def served(envoy: EnvoyProcess, requests: int = 100) -> Counter[str]:
         return Counter(http.get("/").headers[SERVED_BY] for _ in range(requests))
 
 
+@contextmanager
+def killed(child: Child) -> Iterator[None]:
+    child.kill()
+    try:
+        yield
+    finally:
+        child.start()
+
+
 def conditions(kube: Namespace) -> set[tuple[str, str, bool]]:
     """(type, status, of this generation)."""
     found = kube.api.get("HTTPRoute", "checkout")
@@ -102,8 +111,8 @@ def test_a_plain_user_may_do_what_was_granted_and_nothing_else(kube: Namespace) 
 
 def test_a_kubeconfig_logs_in_by_token_plugin_or_not_at_all(kube: Namespace) -> None:
     def whoami(config: object) -> str:
-        environment = {**os.environ, "KUBECONFIG": str(config)}
-        command = [str(kube.world.bin / "kubectl"), "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]
+        environment = {**kube.world.environment(), "KUBECONFIG": str(config)}
+        command = ["kubectl", "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         return done.stdout or done.stderr
 
@@ -219,6 +228,14 @@ def test_a_gateway_refuses_is_deaf_or_gone(kube: Namespace, envoy: EnvoyProcess,
     assert ("Accepted", "True", False) in conditions(kube)
 
 
+def test_an_envoy_that_was_killed_comes_back_with_its_first_weights(envoy: EnvoyProcess) -> None:
+    envoy.set_weights({"stable": 0, "canary": 100})
+    assert served(envoy) == {"canary": 100}
+    with killed(envoy), pytest.raises(httpx.TransportError):
+        served(envoy)
+    assert served(envoy) == {"stable": 100}
+
+
 # --- other people's controllers
 
 
@@ -257,15 +274,6 @@ def test_flagger_makes_a_deployment_its_own(kube: Namespace) -> None:
 
 
 # --- what breaks
-
-
-@contextmanager
-def killed(child: Child) -> Iterator[None]:
-    child.kill()
-    try:
-        yield
-    finally:
-        child.start()
 
 
 def test_a_frozen_server_answers_when_it_is_thawed(own_kube: Namespace) -> None:

@@ -32,19 +32,25 @@ class EnvoyProcess(Child):
     def __init__(self, directory: Path, clusters: Mapping[str, Sequence[str]], first: Mapping[str, int]) -> None:
         port, admin = free_port(), free_port()
         self.url, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}"
+        self._http = httpx.Client(base_url=self.admin, timeout=10, trust_env=False)
         config = directory / "envoy.json"
         config.write_text(json.dumps(_config(port, admin, clusters, first)))
         command = [str(_program()), "--config-path", str(config), "--concurrency", "1", "--disable-hot-restart"]
         super().__init__("envoy", [*command, "--log-level", "warning"], directory, lambda: listens(port))
 
+    def close(self) -> None:
+        """End it for good."""
+        self.stop()
+        self._http.close()
+
     def set_weights(self, weights: Mapping[str, int]) -> None:
         """By cluster; in effect for the next request."""
         keys = {f"{PREFIX}.{cluster}": str(weight) for cluster, weight in weights.items()}
-        httpx.post(f"{self.admin}/runtime_modify", params=keys, timeout=10).raise_for_status()
+        self._http.post("/runtime_modify", params=keys).raise_for_status()
 
     def weights(self) -> dict[str, int]:
         """By cluster, as its runtime has them; those never set are not among them."""
-        entries = httpx.get(f"{self.admin}/runtime?format=json", timeout=10).raise_for_status().json()["entries"]
+        entries = self._http.get("/runtime?format=json").raise_for_status().json()["entries"]
         return {
             key.removeprefix(f"{PREFIX}."): int(entry["final_value"])
             for key, entry in entries.items()
@@ -67,7 +73,7 @@ def running_envoy(
             envoy.start()
             yield envoy
         finally:
-            envoy.stop()
+            envoy.close()
 
 
 def _program() -> Path:
