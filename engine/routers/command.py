@@ -37,11 +37,13 @@ class CommandRouter(Router):
         self._granted = surroundings.command(config.run)
         self._hide = surroundings.secrets.hide
         self._secrets_folder = surroundings.secrets.folder
+        if config.scale != "none" and not self._granted.written.scale:
+            raise EngineConfigError(f"the command {config.run} has no scale: leave it out of the plan, or add it there")
         self._values = _values(self._granted, config.params, surroundings)
         self._environment = environment_of(self._granted.filled.env)
         self.target = _target(self._granted, config.params, surroundings.service)
         one_s = self._granted.written.timeout + GRACE_S + MARGIN_S
-        self.observe_limit_s = one_s
+        self.observe_limit_s = self.effort_limit_s = one_s
         self.shift_limit_s = 2 * one_s  # a raise looks first; a way back ends a raise first
         self._one_write = asyncio.Lock()
         self._raising: asyncio.Task[str] | None = None
@@ -65,9 +67,7 @@ class CommandRouter(Router):
         return await (self._raise(write) if write.weight else self._go_back(write))
 
     async def scale(self, weight: int) -> str:
-        """Run `scale` where the command has it. Raises RouterError."""
-        if not self._granted.written.scale:
-            return ""
+        """Run the command's `scale`. Raises RouterError."""
         return self._said(await self._run("scale", _weights(weight)))
 
     def manual_rollback(self, release: str) -> str:

@@ -62,9 +62,6 @@ class Answer(PlanPart):
     release: Named = Field(default="", description="{release} of that write.")
     engine: Named = Field(default="", description="The engine of that write.")
     hand: Shown = Field(default="", description="Who changed the weight last, when it was not laneshift.")
-    vitals: dict[Literal["restarts", "oom_kills", "unready"], Number] = Field(
-        default={}, description="Counts of the canary's replicas."
-    )
     addresses: dict[Literal["canary", "stable", "public"], Url] = Field(
         default={}, description="Base URLs where a side answers by itself, and the public one; checks ask there."
     )

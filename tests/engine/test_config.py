@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from engine.config import (
     parse_engine_config,
     read_engine_config,
 )
+from engine.placeholders import OF_A_WRITE
 from engine.plan.literal_secrets import HIDDEN
+from engine.routers.command_answer import Answer
 from engine.secrets import FOLDER, SecretMissingError, Secrets
 
 LEAST = """\
@@ -180,3 +183,17 @@ def test_a_secret_that_is_not_there_is_said(tmp_path, monkeypatch):
 def test_the_sample_is_valid():
     sample = Path(sample_configs.__file__).parent / "engine" / FILE
     assert list(read_engine_config(sample).commands) == ["sandbox-route"]
+
+
+DOCS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+
+
+def test_the_example_of_the_docs_is_valid():
+    example = re.search(r"```yaml\n(commands:.*?)```", DOCS, re.DOTALL)
+    assert example is not None
+    assert list(parse_engine_config(example[1].encode()).commands) == ["edge"]
+
+
+def test_the_docs_name_every_placeholder_and_every_key_of_an_answer():
+    named = set(re.findall(r"`\{?([a-z_]+)\}?`", DOCS))
+    assert {*OF_A_WRITE, *Answer.model_fields} <= named

@@ -14,6 +14,7 @@ import pytest
 from engine.config import VARIABLE, EngineConfigError
 from engine.contract.routers import rollback_sh, run, write
 from engine.routers import RouterConflict, RouterError
+from engine.routers.command import CommandRouter
 from engine.routers.command_config import CommandConfig
 from tests.support.command_target import SECRET, CommandTarget
 
@@ -62,8 +63,12 @@ async def test_rollback_and_scale_have_commands_of_their_own(target: CommandTarg
     router = target.router()
     assert await router.shift(write(0)) == "back from contract-1, 0%"
     assert await router.scale(50) == "for 50%"
-    target.configure()
-    assert await target.router().scale(50) == ""
+
+
+def test_a_plan_can_not_scale_by_a_command_that_does_not(target: CommandTarget) -> None:
+    target.configure(params=[], observe=["./look"], shift=["./move"])
+    with pytest.raises(EngineConfigError, match="the command web has no scale"):
+        CommandRouter(CommandConfig(run="web", scale="proportional"), target.surroundings())
 
 
 def test_a_target_is_the_command_with_all_that_tells_its_targets_apart(target: CommandTarget) -> None:
@@ -236,6 +241,7 @@ def test_its_time_limits_are_those_of_the_command(target: CommandTarget) -> None
     router = target.router()
     assert router.observe_limit_s > 120
     assert router.shift_limit_s > router.observe_limit_s + 120
+    assert router.effort_limit_s > 120
 
 
 # --- without laneshift

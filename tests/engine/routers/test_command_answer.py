@@ -31,7 +31,6 @@ WHOLE = {
     "release": "web-7",
     "engine": "e1",
     "hand": "ana",
-    "vitals": {"restarts": 1},
     "remark": "drained by hand",
     "addresses": {"canary": "http://127.0.0.1:8081"},
 }
@@ -89,7 +88,7 @@ def read_or_refusal(printed: bytes) -> Observation | str:
         ('{"weight": 5, "canary_ready": -1}', "canary_ready: found -1, allowed: 0 or more"),
         ('{"weight": 5, "canary": "v2; rm -rf /"}', "canary: found v2; rm -rf /, allowed: letters, digits"),
         ('{"weight": 5, "generation": "-o"}', "generation: found -o, allowed: letters, digits"),
-        ('{"weight": 5, "vitals": {"mood": 1}}', "vitals"),
+        ('{"weight": 5, "addresses": {"nobody": "http://127.0.0.1:1"}}', "addresses.nobody"),
         ('{"weight": 5, "addresses": {"canary": "file:///etc/passwd"}}', "addresses.canary"),
         (b"\xff\xfe", "no JSON"),
     ],
