@@ -39,6 +39,8 @@ SOURCES: Final[Mapping[str, BuiltIn]] = MappingProxyType(
     {
         "scrape": BuiltIn("engine.sources.config:ScrapeConfig", "engine.sources.scrape:ScrapeSource"),
         "prometheus": BuiltIn("engine.sources.config:PrometheusConfig", "engine.sources.prometheus:PrometheusSource"),
+        "http_json": BuiltIn("engine.sources.config:HttpJsonConfig", "engine.sources.http_json:HttpJsonSource"),
+        "sql": BuiltIn("engine.sources.config:SqlConfig", "engine.sources.sql:SqlSource"),
     }
 )
 CHECKS: Final[Mapping[str, BuiltIn]] = MappingProxyType(

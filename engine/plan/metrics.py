@@ -11,7 +11,10 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PlainSerializer,
+    PlainValidator,
     Tag,
+    WithJsonSchema,
     WrapValidator,
     model_validator,
 )
@@ -19,10 +22,11 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from engine.judge.metric import Kind, Metric, Threshold
-from engine.plan.fields import Duration, Number, Percent, Reading, SelectorField, one_or_more
+from engine.plan.fields import Duration, Name, Number, Percent, Reading, SelectorField, one_or_more
 from engine.plan.part import PlanPart, fault, raise_faults
 from engine.plan.problem import nearest
-from engine.plan.selector import PLACEHOLDERS_QUOTED
+from engine.plan.questions import Question, parse_question
+from engine.plan.selector import ALLOWED as SELECTOR_ALLOWED
 from engine.plan.units import UNITS, NotUnderstoodError, parse_threshold, show_threshold, threshold_pattern
 
 OnFail = Literal["rollback", "hold", "ask"]
@@ -35,6 +39,33 @@ BASELINE_MEANS: Final = "What is usual: an expectation to read beside the number
 QUANTILE_BASELINE_MEANS: Final = (
     "What is usual. A line relative to the baseline becomes this many times it, fixed before the release."
 )
+
+
+def _question(written: object) -> Question:
+    if isinstance(written, Question):
+        return written
+    if not isinstance(written, str):
+        raise NotUnderstoodError(SELECTOR_ALLOWED)
+    return parse_question(written)
+
+
+QuestionField = Annotated[
+    Question,
+    PlainValidator(_question),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "examples": [
+                'requests_total{version="$version"}',
+                "/orders/$version/total",
+                "select count(*) from orders where version = :version",
+            ],
+        }
+    ),
+]
+"""What a number is read by: a series, a place in a JSON answer, or a query of a database."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +114,9 @@ class MetricForm(PlanPart):
     on_fail: OnFail | None = Field(
         default=None, description="What follows when this metric fails; by default the plan's own `on_fail`."
     )
+    source: Name | None = Field(
+        default=None, description="Which of the plan's `sources` it is read from; by default from `source`."
+    )
 
     @model_validator(mode="after")
     def _can_be_judged(self) -> Self:
@@ -93,11 +127,16 @@ class MetricForm(PlanPart):
             raise_faults([fault(("alert",), None, f'a line such as "{UNITS[self.kind][2]}"', hint, found="no line")])
         hint = "else canary and stable can't be told apart"
         raise_faults(
-            fault((name,), str(getattr(self, name)), f"a label that holds {PLACEHOLDERS_QUOTED}", hint)
-            for name in self.selectors
-            if not getattr(self, name).names_its_side
+            fault((name,), str(question), question.tells_its_side, hint)
+            for name, question in self.questions.items()
+            if not question.names_its_side
         )
         return self
+
+    @property
+    def questions(self) -> dict[str, Question]:
+        """What is read for it, by the key that it stands under."""
+        return {name: getattr(self, name) for name in self.selectors}
 
     def judged_as(self, name: str) -> Metric:
         """The metric as the judge knows it: seconds, fractions, readings."""
@@ -110,8 +149,8 @@ class BadShare(MetricForm):
     kind = "bad"
     selectors = ("total", "bad")
 
-    total: SelectorField = Field(description="The counter of all events.")
-    bad: SelectorField = Field(description="The counter of the bad ones among them.")
+    total: QuestionField = Field(description="The counter of all events.")
+    bad: QuestionField = Field(description="The counter of the bad ones among them.")
     baseline: Percent | None = Field(default=None, description=BASELINE_MEANS)
     alert: Annotated[tuple[Threshold, ...], LinesOf("bad")] = Field(default=(), description=ALERT_MEANS)
 
@@ -122,8 +161,8 @@ class GoodShare(MetricForm):
     kind = "good"
     selectors = ("total", "good")
 
-    total: SelectorField = Field(description="The counter of all events.")
-    good: SelectorField = Field(description="The counter of the good ones among them.")
+    total: QuestionField = Field(description="The counter of all events.")
+    good: QuestionField = Field(description="The counter of the good ones among them.")
     baseline: Percent | None = Field(default=None, description=BASELINE_MEANS)
     alert: Annotated[tuple[Threshold, ...], LinesOf("good")] = Field(default=(), description=ALERT_MEANS)
 
@@ -164,7 +203,7 @@ class Gauge(MetricForm):
     kind = "gauge"
     selectors = ("gauge",)
 
-    gauge: SelectorField = Field(description="The series to read.", examples=["db_pool_in_use"])
+    gauge: QuestionField = Field(description="The series to read.", examples=["db_pool_in_use"])
     limit: Reading | None = Field(default=None, description="The most there can be, shown beside the reading.")
     baseline: Reading | None = Field(default=None, description=BASELINE_MEANS)
     alert: Annotated[tuple[Threshold, ...], LinesOf("gauge")] = Field(default=(), description=ALERT_MEANS)

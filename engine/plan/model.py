@@ -26,6 +26,7 @@ from engine.plan.metrics import AnyMetric, OnFail
 from engine.plan.part import PlanPart, fault, raise_faults
 from engine.plan.parts import Blind, Change, Checklist, Checks, Rollback, Version
 from engine.plan.problem import PlanError, Problem
+from engine.plan.sources import source_faults
 from engine.plan.stages import DEFAULT_STAGES, Holdback, Stages
 from engine.plan.yaml_source import read_yaml
 
@@ -49,6 +50,11 @@ class Plan(PlanPart):
     strategy: Literal["canary"] = Field(default="canary", description="How traffic is moved.")
     router: RouterChoice = Field(description="The part that moves traffic.")
     source: SourceChoice = Field(description="The part that reads metrics.")
+    sources: dict[Name, SourceChoice] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="More of them by name, for metrics that say `source: NAME`.",
+    )
     stages: Stages = Field(
         default=DEFAULT_STAGES,
         description="Weights from small to 100; by default 5, 25 and 50 for 15m each, 100 for 1h.",
@@ -96,6 +102,11 @@ class Plan(PlanPart):
     rollback: Rollback = Field(default=Rollback(), description="How long a roll back may take.")
     checks: Checks = Field(default=Checks(), description="What is run and answers yes or no.")
     checklist: Checklist = Field(default=Checklist(), description="How the checklist differs from the default.")
+
+    @model_validator(mode="after")
+    def _metrics_fit_their_sources(self) -> Self:
+        raise_faults(source_faults(self.metrics, self.source, self.sources))
+        return self
 
     @model_validator(mode="after")
     def _items_are_known(self) -> Self:

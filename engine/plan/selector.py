@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Final, Literal, NoReturn
+from typing import ClassVar, Final, Literal, NoReturn
 
 from engine.plan.problem import nearest, printable
 from engine.plan.units import NotUnderstoodError
@@ -20,7 +20,6 @@ from engine.plan.units import NotUnderstoodError
 Operator = Literal["=", "!=", "=~", "!~"]
 
 PLACEHOLDERS: Final = ("$version", "$build", "$workload")
-PLACEHOLDERS_QUOTED: Final = '"$version", "$build" or "$workload"'
 ALLOWED: Final = 'the name of a series with its labels, such as requests_total{version="$version",code=~"5.."}'
 LONGEST: Final = 2000
 
@@ -99,6 +98,8 @@ class Matcher:
 @dataclass(frozen=True, slots=True)
 class Selector:
     """The series of one name whose labels meet every matcher."""
+
+    tells_its_side: ClassVar[str] = 'a label that holds "$version", "$build" or "$workload"'
 
     name: str
     matchers: tuple[Matcher, ...] = ()

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from engine.plan.fields import Duration, HeaderName, Line, Url
+from engine.plan.fields import Duration, HeaderName, Line, Text, Url
 from engine.plan.literal_secrets import REFERENCE
 from engine.plan.part import PlanPart, fault, raise_faults
+from engine.plan.questions import JsonPlace, Question, Statement
 from engine.plan.units import show_duration
 
 SHORTEST_INTERVAL_S = 1.0
 LONGEST_INTERVAL_S = 60.0
 LONGEST_DEFAULT_TIMEOUT_S = 2.0
 LONGEST_DEFAULT_QUERY_S = 5.0
+
+_PLACEHOLDER: Final = re.compile(r"\$[A-Za-z_]")
 
 
 def _default_timeout(source: dict[str, Any]) -> float:
@@ -93,16 +97,38 @@ class Tls(PlanPart):
         return self
 
 
-class PrometheusConfig(Paced):
-    """A server with Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
+class HttpAccess(Paced):
+    """A server that is asked over HTTP, and how the engine shows who asks."""
 
-    url: Url = Field(description="The server's address, with its path if it has one, such as http://mimir/prometheus.")
+    url: Url
     headers: dict[HeaderName, Line] = Field(
         default_factory=dict, max_length=20, description="Sent with every request, such as X-Scope-OrgID for Mimir."
     )
-    bearer_token: Line | None = Field(default=None, description="A reference such as ${env:PROMETHEUS_TOKEN}.")
+    bearer_token: Line | None = Field(
+        default=None,
+        description="A reference such as ${env:PROMETHEUS_TOKEN}; one to a file is read anew when it changes.",
+    )
     basic: BasicAuth | None = Field(default=None, description="A user and a password, in place of a token.")
     tls: Tls | None = Field(default=None, description="Certificates of your own.")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        ways = [
+            *(["bearer_token"] if self.bearer_token else []),
+            *(["basic"] if self.basic else []),
+            *(name for name in self.headers if name.lower() == "authorization"),
+        ]
+        if len(ways) > 1:
+            allowed = "one of bearer_token, basic and an Authorization header"
+            loc = ("headers", ways[-1]) if ways[-1] in self.headers else (ways[-1],)
+            raise_faults([fault(loc, None, allowed, found=f"{ways[-1]} beside {ways[0]}")])
+        return self
+
+
+class PrometheusConfig(HttpAccess):
+    """A server with Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
+
+    url: Url = Field(description="The server's address, with its path if it has one, such as http://mimir/prometheus.")
     interval: Duration = Field(
         default=15.0, description="Time between two looks, 1s to 60s: the server's own scrape interval or longer."
     )
@@ -117,15 +143,51 @@ class PrometheusConfig(Paced):
             raise_faults([fault(("url",), self.url, "the server's address without a query")])
         return self
 
+
+class HttpJsonConfig(HttpAccess):
+    """Numbers out of JSON answers. A metric names each by its place: `/orders/$version/total` in what `url` answers, or
+    `/stats?version=$version#/orders/total` in what it answers with that path added."""
+
+    asked_in: ClassVar[type[Question]] = JsonPlace
+
+    url: Url = Field(description="The address that answers JSON, or the beginning of several.")
+    counts: Literal["since_start", "all_time"] = Field(
+        default="since_start",
+        description="What totals are: `since_start` begin at 0 when their service restarts; `all_time` never fall.",
+    )
+    interval: Duration = Field(default=15.0, description="Time between two looks, 1s to 60s.")
+    timeout: Duration = Field(
+        default_factory=_default_query_timeout,
+        description="How long one look may take, less than the interval; 5s by default, half the interval below 10s.",
+    )
+
     @model_validator(mode="after")
-    def _one_way_in(self) -> Self:
-        ways = [
-            *(["bearer_token"] if self.bearer_token else []),
-            *(["basic"] if self.basic else []),
-            *(name for name in self.headers if name.lower() == "authorization"),
-        ]
-        if len(ways) > 1:
-            allowed = "one of bearer_token, basic and an Authorization header"
-            loc = ("headers", ways[-1]) if ways[-1] in self.headers else (ways[-1],)
-            raise_faults([fault(loc, None, allowed, found=f"{ways[-1]} beside {ways[0]}")])
+    def _without_placeholders(self) -> Self:
+        if _PLACEHOLDER.search(self.url):
+            allowed = "an address without placeholders"
+            raise_faults([fault(("url",), self.url, allowed, "they stand in a metric: /stats?v=$version#/total")])
+        return self
+
+
+class SqlConfig(Paced):
+    """A database that is asked for counts, each by a query of one number with `:version` in it, in one read-only
+    transaction: all numbers of a look are of one moment. A count that falls is doubted, never taken for news."""
+
+    asked_in: ClassVar[type[Question]] = Statement
+
+    url: Annotated[Text, Field(min_length=1, max_length=2000)] = Field(
+        description="Such as ${env:ORDERS_DB}, postgresql://reader:${env:DB_PASSWORD}@db/shop, sqlite:////var/shop.db.",
+    )
+    interval: Duration = Field(default=30.0, description="Time between two looks, 1s to 60s.")
+    timeout: Duration = Field(
+        default_factory=_default_query_timeout,
+        description="How long all queries of a look may take together, less than the interval; 5s by default.",
+    )
+
+    @model_validator(mode="after")
+    def _known_database(self) -> Self:
+        known = re.match(r"(?:sqlite|postgres(?:ql)?(?:\+psycopg)?):/", self.url)
+        if not known and not REFERENCE.match(self.url):
+            # What stands there may be a secret by now: it is not shown.
+            raise_faults([fault(("url",), None, "postgresql://... or sqlite:///...", found="another address")])
         return self

@@ -25,7 +25,8 @@ from engine.plan.selector import Subject
 from engine.plan.units import show_duration
 from engine.sources import Source
 from engine.sources.config import PrometheusConfig
-from engine.sources.prometheus_api import Answer, PrometheusApi, PrometheusError
+from engine.sources.http_client import HttpError, Renewed
+from engine.sources.prometheus_api import Answer, PrometheusApi
 from engine.sources.prometheus_rhythm import Rhythms
 from engine.sources.prometheus_series import Ask, Read, asks, read_series, scrape_times, values_of
 from engine.sources.reading import Query, Reading, Side, unnamed
@@ -62,16 +63,19 @@ class PrometheusSource(Source):
 
     Config = PrometheusConfig
 
-    def __init__(self, config: PrometheusConfig, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, config: PrometheusConfig, *, now: Callable[[], float] = time.time, renewed: Renewed | None = None
+    ) -> None:
         self._interval = config.interval
         self._window = f"[{math.ceil(STALE_INTERVALS * config.interval * 1000)}ms]"
         self._now = now
-        self._api = PrometheusApi(config)
+        self._api = PrometheusApi(config, renewed)
         self._rhythms = Rhythms(config.interval)
 
     async def read(self, queries: tuple[Query, ...], *, canary: Subject, stable: Subject) -> Reading:
         """The newest scrape of every instance that has one since the last call; a metric that can't be read whole has a
         doubt."""
+        await self._api.renew()
         at = self._now()
         subjects: dict[Side, Subject] = {"stable": stable, "canary": canary}
         asked = list(asks(queries, subjects))
@@ -140,7 +144,7 @@ async def _found(asked: Iterable[Ask], question: Callable[[str], Awaitable[Answe
     async def ask(selector: str) -> Answer | str:
         try:
             return await question(selector)
-        except PrometheusError as error:
+        except HttpError as error:
             return str(error)
 
     metrics: dict[str, list[str]] = {}

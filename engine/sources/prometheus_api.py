@@ -7,25 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-
 from engine.plan.problem import printable
 from engine.sources.config import PrometheusConfig
+from engine.sources.http_client import LONGEST_SAID, HttpClient, HttpError, Renewed, said_of
 
-LONGEST_BODY = 16 * 1024 * 1024  # bytes; an answer beyond this is not one a release needs
-LONGEST_SAID = 200  # characters of what the server says
 PARALLEL = 8  # questions at a time; a server answers 20 of everybody's at once by default
-
-
-class PrometheusError(Exception):
-    """There is no answer; the text is a sentence that says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,100 +36,56 @@ class Answer:
 
 
 class PrometheusApi:
-    """Asks one server. Connects at the first question, so that a missing certificate is an answer like others."""
+    """Asks one server."""
 
-    def __init__(self, config: PrometheusConfig) -> None:
-        self._config = config
-        self._name = f"Prometheus at {urlsplit(config.url).netloc.rpartition('@')[2]}"
-        self._http: httpx.AsyncClient | None = None
+    def __init__(self, config: PrometheusConfig, renewed: Renewed | None = None) -> None:
+        self._base = f"{config.url.rstrip('/')}/api/v1/"
+        self._timeout = f"{config.timeout * 1000:.0f}ms"
+        self._http = HttpClient(f"Prometheus at {urlsplit(config.url).netloc.rpartition('@')[2]}", config, renewed)
         self._turns = asyncio.Semaphore(PARALLEL)
 
+    async def renew(self) -> None:
+        """Take up credentials that have changed; called before each look."""
+        await self._http.renew()
+
     async def window(self, expression: str, at: float) -> Answer:
-        """A range selector at one instant: raw samples with their own times. Raises PrometheusError.
+        """A range selector at one instant: raw samples with their own times. Raises HttpError.
 
         The time limit holds from now on, waiting for a turn included: of many questions asked at once all end with it.
         """
-        async with _limit(self._config.timeout, self._name), self._turns:
+        async with self._http.limit(), self._turns:
             return await self._asked("query", {"query": expression, "time": f"{at:.3f}"})
 
     async def steps(self, expression: str, start: float, end: float, step: float) -> Answer:
-        """An expression at each `step` seconds from `start` to `end`. Raises PrometheusError."""
+        """An expression at each `step` seconds from `start` to `end`. Raises HttpError."""
         times = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
-        async with self._turns, _limit(self._config.timeout, self._name):
+        async with self._turns, self._http.limit():
             return await self._asked("query_range", {"query": expression, **times})
 
     async def close(self) -> None:
         """Let go of connections."""
-        if self._http is not None:
-            await self._http.aclose()
+        await self._http.close()
 
     async def _asked(self, path: str, question: Mapping[str, str]) -> Answer:
         # Thanos leaves out what it can't reach unless it is told not to; the others ignore that parameter.
-        form = {**question, "timeout": f"{self._config.timeout * 1000:.0f}ms", "partial_response": "false"}
-        try:
-            status, body = await self._posted(f"{self._config.url.rstrip('/')}/api/v1/{path}", form)
-        except httpx.TimeoutException as error:
-            raise TimeoutError from error
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            why = str(error) or f"the connection broke off ({type(error).__name__})"
-            raise PrometheusError(f"{self._name}: {_said(why)}") from error
-        except OSError as error:  # ssl.SSLError is one: a certificate that can't be read
-            raise PrometheusError(f"a file of tls can't be used: {_said(str(error))}") from error
-        if status in (401, 403):
-            raise PrometheusError(f"{self._name} refuses the credentials (HTTP {status})")
+        form = {**question, "timeout": self._timeout, "partial_response": "false"}
+        answer = await self._http.ask("POST", self._base + path, form)
+        if refused := said_of(answer.status_code, self._http.name):
+            raise HttpError(refused)
         # Megabytes take a while to read; a way back must not wait for it.
-        return await asyncio.to_thread(_answer, self._name, status, body)
-
-    async def _posted(self, url: str, form: Mapping[str, str]) -> tuple[int, bytes]:
-        if self._http is None:
-            self._http = _client(self._config)
-        async with self._http.stream("POST", url, data=form) as answer:
-            body = bytearray()
-            async for part in answer.aiter_bytes():
-                body += part
-                if len(body) > LONGEST_BODY:
-                    raise PrometheusError(f"{self._name} answers more than {LONGEST_BODY} bytes")
-        return answer.status_code, bytes(body)
-
-
-@asynccontextmanager
-async def _limit(seconds: float, name: str) -> AsyncIterator[None]:
-    """A time limit that says so when it is over."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as late:
-        raise PrometheusError(f"{name} did not answer within {seconds:g} s") from late
-
-
-def _client(config: PrometheusConfig) -> httpx.AsyncClient:
-    """Raises OSError for a file that can't be read or is no certificate."""
-    context = ssl.create_default_context(cafile=config.tls.ca if config.tls else None)
-    if config.tls and config.tls.cert:
-        context.load_cert_chain(config.tls.cert, config.tls.key)
-    headers = dict(config.headers)
-    if config.bearer_token:
-        headers["Authorization"] = f"Bearer {config.bearer_token}"
-    basic = (config.basic.user, config.basic.password) if config.basic else None
-    return httpx.AsyncClient(
-        auth=httpx.BasicAuth(*basic) if basic else None,
-        headers=headers,
-        timeout=config.timeout,
-        verify=context,
-        trust_env=False,
-    )
+        return await asyncio.to_thread(_answer, self._http.name, answer.status_code, answer.content)
 
 
 def _answer(name: str, status: int, body: bytes) -> Answer:
-    """Raises PrometheusError for whatever is no successful answer of this API."""
+    """Raises HttpError for whatever is no successful answer of this API."""
     try:
         answer = json.loads(body)
         if answer["status"] == "error":
-            raise PrometheusError(f"{name}: {_said(answer['errorType'])}: {_said(answer['error'])} (HTTP {status})")
+            raise HttpError(f"{name}: {_said(answer['errorType'])}: {_said(answer['error'])} (HTTP {status})")
         warning = "; ".join(_said(each) for each in answer.get("warnings") or ())
         return Answer(tuple(_written(series) for series in answer["data"]["result"]), warning)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise PrometheusError(f"{name} answers HTTP {status}, not as Prometheus does: is the address right?") from error
+        raise HttpError(f"{name} answers HTTP {status}, not as Prometheus does: is the address right?") from error
 
 
 def _written(series: Mapping[str, Any]) -> Written:

@@ -50,7 +50,7 @@ def asks(queries: Iterable[Query], subjects: Mapping[Side, Subject]) -> Iterator
     """What to ask for these metrics; nothing for a side of which nothing that the selector names is known."""
     for query in queries:
         for side, subject in subjects.items():
-            for role, selector in query.selectors.items():
+            for role, selector in query.asked_in(Selector).items():
                 if subject.known and not selector.lacks(subject):
                     yield Ask(query.metric.name, side, role, _written(selector, role, subject), query.line)
 

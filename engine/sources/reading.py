@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from engine.judge.metric import Counts, Metric, Sample
+from engine.plan.questions import Question
 from engine.plan.selector import Selector, Subject
 
 Side = Literal["stable", "canary"]
@@ -21,6 +22,7 @@ HISTOGRAM = "histogram"
 
 Series = Mapping[str, float]
 Found = Mapping[tuple[str, Side, str], Series]
+Asked = TypeVar("Asked", bound=Question)
 Raw = dict[str, dict[str, float]]  # "metric side role" -> series -> value; a metric's name has no space in it
 
 
@@ -28,35 +30,41 @@ Raw = dict[str, dict[str, float]]  # "metric side role" -> series -> value; a me
 class Query:
     """What to read for one metric: `total` and `part` (the bad or the good events), or `histogram`, or `gauge`.
 
-    `line` is the latency in seconds beyond which a request counts as slow.
+    `line` is the latency in seconds beyond which a request counts as slow; `source` names one of the plan's `sources`.
     """
 
     metric: Metric
-    total: Selector | None = None
-    part: Selector | None = None
+    total: Question | None = None
+    part: Question | None = None
     histogram: Selector | None = None
-    gauge: Selector | None = None
+    gauge: Question | None = None
     line: float = math.inf
+    source: str = ""
 
     @property
-    def selectors(self) -> dict[str, Selector]:
+    def questions(self) -> dict[str, Question]:
         """What is read for it, by role; a histogram's role is `histogram`."""
         all_roles = {TOTAL: self.total, PART: self.part, GAUGE: self.gauge, HISTOGRAM: self.histogram}
-        return {role: selector for role, selector in all_roles.items() if selector is not None}
+        return {role: question for role, question in all_roles.items() if question is not None}
+
+    def asked_in(self, language: type[Asked]) -> dict[str, Asked]:
+        """Those of its questions that a source of this language understands, by role."""
+        return {role: question for role, question in self.questions.items() if isinstance(question, language)}
 
 
 def unnamed(queries: Iterable[Query], subjects: Mapping[Side, Subject]) -> dict[str, str]:
-    """Metric -> why one side of it can't be asked for: the router does not tell what its selector names.
+    """Metric -> why one side of it can't be asked for: the router does not tell what its question names.
 
     A side of which nothing is known is not there yet, and no reason.
     """
-    return {
-        query.metric.name: f"{lacking[0]} of {side} is not known: the router does not tell it"
-        for query in queries
-        for side, subject in subjects.items()
-        for selector in query.selectors.values()
-        if subject.known and (lacking := selector.lacks(subject))
-    }
+    found: dict[str, str] = {}
+    for query in queries:
+        for side, subject in subjects.items():
+            lacking = [word for question in query.questions.values() for word in question.lacks(subject)]
+            if subject.known and lacking:
+                said = f"{lacking[0]} of {side} is not known: the router does not tell it"
+                found.setdefault(query.metric.name, said)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class Reading:
     problem: why nothing could be read; empty when something was.
     doubts:  metric -> why its values must not be trusted (a warning from the source).
     lost:    address -> why it could not be read this time.
+    lasting: metrics whose counters never begin anew (a database's): one that fell is a doubt, not a restart.
     """
 
     at: float
@@ -76,6 +85,7 @@ class Reading:
     problem: str = ""
     doubts: Mapping[str, str] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
+    lasting: frozenset[str] = frozenset()
 
 
 class Differences:
@@ -105,18 +115,34 @@ class Differences:
     def _sample(self, query: Query, reading: Reading) -> Sample | None:
         name = query.metric.name
         found = {key: series for key, series in reading.values.items() if key[0] == name and series}
-        doubt = reading.doubts.get(name, "") or _not_finite(found) or self._partly(name, found, reading.lost)
+        doubt = reading.doubts.get(name, "") or _no_count(found) or self._partly(name, found, reading.lost)
         if doubt or not found:
             return self._unread(name, reading.at, doubt or reading.problem)
+        if name in reading.lasting and (fell := self._fell(found)):
+            self._remember(found)  # what is counted from here on is news again
+            return self._unread(name, reading.at, fell)
         last_at = self._at.get(name)
         whole = not reading.lost
         stable, canary = (self._side(query, side, found, whole=whole) for side in SIDES)
-        for key, series in found.items():  # an instance that is gone for a scrape keeps its last counters
-            self._raw.setdefault(" ".join(key), {}).update(series)
+        self._remember(found)
         self._at[name] = self._tried[name] = reading.at
         if last_at is None and query.gauge is None:
             return None
         return Sample(name, reading.at - last_at if last_at is not None else 0.0, stable, canary)
+
+    def _remember(self, found: Found) -> None:
+        """An instance that is gone for a scrape keeps its last counters."""
+        for key, series in found.items():
+            self._raw.setdefault(" ".join(key), {}).update(series)
+
+    def _fell(self, found: Found) -> str:
+        """Which count of those that never fall did."""
+        for (name, side, role), series in found.items():
+            before = self._raw.get(f"{name} {side} {role}", {})
+            for one, value in series.items() if role != GAUGE else ():
+                if value < before.get(one, 0.0):
+                    return f"{side}'s {role} fell from {before[one]:,.0f} to {value:,.0f}: count what is never removed"
+        return ""
 
     def _unread(self, name: str, at: float, problem: str) -> Sample:
         tried = self._tried.get(name, self._at.get(name, at))
@@ -181,10 +207,11 @@ def _grown(before: float, now: float) -> float:
     return now - before if now >= before else now
 
 
-def _not_finite(found: Found) -> str:
+def _no_count(found: Found) -> str:
+    """Why a value is none that can be judged."""
     for (_, side, role), series in found.items():
         for name, value in series.items():
-            if not math.isfinite(value):
+            if not math.isfinite(value) or (value < 0 and role != GAUGE):
                 return f"{value} for {side}'s {role} in {name}"
     return ""
 

@@ -104,7 +104,7 @@ def _collect(
     if not subject.known:
         return
     name = query.metric.name
-    for role, selector in query.selectors.items():
+    for role, selector in query.asked_in(Selector).items():
         if selector.lacks(subject):
             continue
         for line in lines:
