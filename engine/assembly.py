@@ -16,9 +16,8 @@ from engine.plan.metrics import AnyMetric, BadShare, Gauge, GoodShare, Latency
 from engine.plan.model import Plan
 from engine.routers import Router
 from engine.secrets import Secrets
+from engine.sources.making import interval_of, source_of
 from engine.sources.reading import Query
-
-DEFAULT_INTERVAL_S = 5.0
 
 
 def rules_of(plan: Plan) -> Rules:
@@ -31,7 +30,7 @@ def rules_of(plan: Plan) -> Rules:
         checks={listed: tuple(name for name, _ in named) for listed, named in named_checks(plan).items()},
         until=plan.until,
         auto_advance=plan.advance == "auto",
-        interval_s=float(getattr(plan.source.config, "interval", DEFAULT_INTERVAL_S)),
+        interval_s=interval_of(plan.source),
         converge_s=plan.converge,
         wait_for_canary_s=plan.wait_for_canary,
         keep_old_s=plan.keep_old,
@@ -80,16 +79,16 @@ def queries_of(plan: Plan) -> tuple[Query, ...]:
 
 
 def _query(name: str, metric: AnyMetric) -> Query:
-    judged = metric.judged_as(name)
+    judged, source = metric.judged_as(name), metric.source or ""
     match metric:
         case BadShare():
-            return Query(judged, total=metric.total, part=metric.bad)
+            return Query(judged, total=metric.total, part=metric.bad, source=source)
         case GoodShare():
-            return Query(judged, total=metric.total, part=metric.good)
+            return Query(judged, total=metric.total, part=metric.good, source=source)
         case Latency():
-            return Query(judged, histogram=metric.histogram, line=judged.cut or math.inf)
+            return Query(judged, histogram=metric.histogram, line=judged.cut or math.inf, source=source)
         case Gauge():
-            return Query(judged, gauge=metric.gauge)
+            return Query(judged, gauge=metric.gauge, source=source)
 
 
 def router_of(plan: Plan, secrets: Secrets, canary: str = "") -> Router:
@@ -106,8 +105,7 @@ def router_of(plan: Plan, secrets: Secrets, canary: str = "") -> Router:
 
 def parts_of(plan: Plan, router: Router, secrets: Secrets) -> Parts:
     """All that a release of this plan works with. Raises SecretMissingError."""
-    source = registry.resolve("source", plan.source.kind)(secrets.resolve(plan.source.config))
-    return Parts(router, source, queries_of(plan), dict(_checks(plan, secrets)), secrets.hide)
+    return Parts(router, source_of(plan, secrets), queries_of(plan), dict(_checks(plan, secrets)), secrets.hide)
 
 
 def _checks(plan: Plan, secrets: Secrets) -> Iterator[tuple[str, Check]]:

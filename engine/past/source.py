@@ -6,12 +6,10 @@ alone are one time of one day. So stretches, each long enough for a release, are
 
 from __future__ import annotations
 
-import inspect
 import time
 from dataclasses import dataclass
 from math import ceil
 
-from engine import registry
 from engine.assembly import queries_of, rules_of
 from engine.judge.backtest import Scrape
 from engine.past.recorded import MOST_SCRAPES, Recorded, RecordsError, shown
@@ -20,6 +18,7 @@ from engine.plan.selector import Subject
 from engine.plan.units import show_duration
 from engine.secrets import Secrets
 from engine.sources import Source
+from engine.sources.making import clocked, source_of
 from engine.sources.reading import Differences, Query, Reading
 
 MOST_STRETCHES = 8
@@ -42,13 +41,11 @@ async def from_source(
     """What the plan's source keeps of `stable` in the last `since_s`, in stretches of `stretch_s`, read for no longer
     than about `limit_s`; None when it keeps nothing. Raises RecordsError, SecretMissingError.
     """
-    kind = registry.resolve("source", plan.source.kind)
     clock = _Clock(time.time())
-    clocked = "now" in inspect.signature(kind).parameters  # one of another package may have no clock to set
-    source: Source = kind(secrets.resolve(plan.source.config), **({"now": clock.now} if clocked else {}))
+    source = source_of(plan, secrets, clock.now)
     try:
         reader = _Reader(plan, source, stable, clock)
-        found = await reader.read(since_s, stretch_s, limit_s, most=MOST_STRETCHES if clocked else 1)
+        found = await reader.read(since_s, stretch_s, limit_s, most=MOST_STRETCHES if clocked(plan) else 1)
     finally:
         await source.close()
     if not found.scrapes and not found.problems:

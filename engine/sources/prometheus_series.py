@@ -59,7 +59,7 @@ def read_series(labels: Mapping[str, str], points: Sequence[Point]) -> Read:
     """Job and instance say where a series comes from, as they do for Prometheus itself; a recorded series has none."""
     where = f"{labels.get('job', '')}/{labels.get('instance', '')}"
     rest = ",".join(f"{key}={value}" for key, value in sorted(labels.items()) if key not in ("__name__", _BUCKET_LABEL))
-    return Read(re.sub(r"\s", "_", where), f"{labels.get('__name__', '')}{{{rest}}}", labels, points)
+    return Read(re.sub(r"[\s|]", "_", where), f"{labels.get('__name__', '')}{{{rest}}}", labels, points)
 
 
 def scrape_times(series: Iterable[Sequence[Read]], interval: float) -> dict[str, float]:

@@ -19,6 +19,7 @@ Side = Literal["stable", "canary"]
 SIDES: tuple[Side, Side] = ("stable", "canary")
 TOTAL, PART, GAUGE, BUCKET = "total", "part", "gauge", "le:"
 HISTOGRAM = "histogram"
+OF_SOURCE = "|"  # between a source's name and an address, where there are several sources; no address has one in it
 
 Series = Mapping[str, float]
 Found = Mapping[tuple[str, Side, str], Series]
@@ -115,7 +116,7 @@ class Differences:
     def _sample(self, query: Query, reading: Reading) -> Sample | None:
         name = query.metric.name
         found = {key: series for key, series in reading.values.items() if key[0] == name and series}
-        doubt = reading.doubts.get(name, "") or _no_count(found) or self._partly(name, found, reading.lost)
+        doubt = reading.doubts.get(name, "") or _no_count(found) or self._partly(query, found, reading.lost)
         if doubt or not found:
             return self._unread(name, reading.at, doubt or reading.problem)
         if name in reading.lasting and (fell := self._fell(found)):
@@ -149,15 +150,16 @@ class Differences:
         self._tried[name] = at
         return Sample(name, at - tried, None, None, problem)
 
-    def _partly(self, name: str, found: Found, lost: Mapping[str, str]) -> str:
+    def _partly(self, query: Query, found: Found, lost: Mapping[str, str]) -> str:
         """Why one side's series are only a part of it; a side that shows nothing at all is not there, which is told
         apart."""
+        name, source = query.metric.name, query.source
         ever = self._addresses("") | {_address(one) for series in found.values() for one in series}
         for side in SIDES:
             if not any(key[1] == side for key in found):
                 continue
             known = self._addresses(f"{name} {side} ")
-            for address, why in lost.items():
+            for address, why in of_source(source, lost).items():
                 if address in known or address not in ever:
                     return f"partly read: {why}"
         return ""
@@ -193,6 +195,16 @@ def _grown_buckets(before: Mapping[str, Series], now: Mapping[str, Series]) -> d
     fell = {one for role, series in now.items() for one, value in series.items() if value < before[role].get(one, 0.0)}
     kept = {role: {one: value for one, value in before[role].items() if one not in fell} for role in now}
     return {float(role.removeprefix(BUCKET)): _growth(kept[role], series) for role, series in now.items()}
+
+
+def from_source(name: str, series: str) -> str:
+    """A series, or an address, of one source among several."""
+    return f"{name}{OF_SOURCE}{series}"
+
+
+def of_source(name: str, lost: Mapping[str, str]) -> dict[str, str]:
+    """Those addresses that are of this source; all of them where there is but one source."""
+    return {one: why for one, why in lost.items() if OF_SOURCE not in one or one.partition(OF_SOURCE)[0] == name}
 
 
 def _address(series: str) -> str:
