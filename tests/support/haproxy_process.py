@@ -48,11 +48,12 @@ class HaproxyProcess(Child):
         self._config.write_text("\n".join([*self._frame(), *self._servers(first)]) + "\n")
 
     def reload(self) -> None:
-        """A new worker takes over, with the configuration's weights; returns when it answers."""
+        """A new worker takes over, with the configuration's weights; returns when it answers and the old one has
+        ended: until then the master may take no other reload."""
         before = self.worker()
         os.kill(self.pid, signal.SIGUSR2)
         deadline = time.monotonic() + READY_SECONDS
-        while self.worker() in ("", before):
+        while self.worker() in ("", before) or Path(f"/proc/{before}").exists():
             assert time.monotonic() < deadline, self.tail()
             time.sleep(0.02)
 
