@@ -11,6 +11,7 @@ from engine.checks import Check
 from engine.config import Surroundings
 from engine.controller import Parts
 from engine.events import Item, Rules, StageRule
+from engine.judge.metric import Metric
 from engine.plan.choice import CheckChoice
 from engine.plan.metrics import AnyMetric, BadShare, Gauge, GoodShare, Latency
 from engine.plan.model import Plan
@@ -18,14 +19,18 @@ from engine.routers import Router
 from engine.secrets import Secrets
 from engine.sources.making import interval_of, source_of
 from engine.sources.reading import Query
+from engine.vitals import VITALS
+
+REHEARSE_S = 60.0  # between two trials of the way back
 
 
 def rules_of(plan: Plan) -> Rules:
     """The plan as the state machine needs it: seconds, fractions, names."""
     stages = plan.stage_rules()
+    router = plan.router.config
     return Rules(
         stages=stages,
-        metrics=plan.judge_metrics(),
+        metrics=(*plan.judge_metrics(), *_vitals(plan)),
         items=_items(plan, stages),
         checks={listed: tuple(name for name, _ in named) for listed, named in named_checks(plan).items()},
         until=plan.until,
@@ -45,7 +50,22 @@ def rules_of(plan: Plan) -> Rules:
         max_bad_requests=plan.max_bad_requests,
         history_s=plan.history,
         holdback=plan.holdback_percent,
+        strategy=plan.strategy,
+        finish=plan.finish,
+        scale=getattr(router, "scale", "none"),
+        capacity_s=plan.wait_for_canary,
+        guard_s=plan.guard,
+        drain_s=plan.after_rollback.drain,
+        canary_to_zero=plan.after_rollback.then == "scale_to_zero",
+        holds_target=getattr(router, "holds", False),
+        rehearse_s=REHEARSE_S if getattr(router, "rehearses", False) else 0.0,
     )
+
+
+def _vitals(plan: Plan) -> Iterator[Metric]:
+    """The metrics of the canary's pods that the router can see and the plan does not have by itself."""
+    seen = (VITALS[name] for name in getattr(plan.router.config, "vitals", ()))
+    return (metric for metric in seen if metric.name not in plan.metrics)
 
 
 def _items(plan: Plan, stages: tuple[StageRule, ...]) -> tuple[Item, ...]:

@@ -10,29 +10,46 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from engine import events as ev
 from engine.checks import Check, CheckResult, Place
 from engine.events import CheckList, CheckOutcome, Event, Rules, Step
-from engine.inputs import Answered, Checked, Clock, Input, JournalSlow, Looked, Observed, Order, PastLearned, Took
+from engine.inputs import (
+    Answered,
+    Checked,
+    Clock,
+    FinishTried,
+    Input,
+    JournalSlow,
+    LetGo,
+    Looked,
+    Observed,
+    Order,
+    PastLearned,
+    Rehearsed,
+    Scaled,
+    Took,
+)
 from engine.journal.recorder import Recorder
 from engine.journal.records import Record
 from engine.judge import Judge, Sample
 from engine.judge import Rules as JudgeRules
 from engine.plan.selector import Subject
-from engine.release import decide
-from engine.routers import Router, RouterConflict, RouterError, Write
+from engine.release import LET_GO_TRIES, decide
+from engine.routers import Ending, Router, RouterConflict, RouterError, Write
 from engine.sources import Source
 from engine.sources.reading import Differences, Query, Reading
-from engine.state import GOING_BACK, Phase, State, apply
+from engine.state import FINAL, FORWARD, GOING_BACK, Phase, State, apply
+from engine.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
 SHIFT_LIMIT_S = 5.0  # a write that is not answered by then has failed
 OBSERVE_LIMIT_S = 5.0
+EFFORT_LIMIT_S = 15.0  # another size, a step of a copy or a handover, letting go, a rehearsal
 CHECK_LIMIT_S = 60.0
 PAST_LIMIT_S = 30.0
 LOOK_LIMIT = 2  # scrape intervals; every source has a limit of its own below one
@@ -87,10 +104,12 @@ class Controller:
         script: Callable[[State], Awaitable[None]],
         kept: dict[str, Any] | None = None,
         seq: int,
+        engine: str = "",
     ) -> None:
         """`kept` is what was stored beside the last tick: raw counters and the judge's state; `seq` the last number.
 
-        `script` writes rollback.sh; it is called when the release is taken and at each stage.
+        `script` writes rollback.sh; it is called when the release is taken and at each stage. `engine` names the
+        journal in the marks that routers leave.
         """
         self.state = state
         self.seq = seq
@@ -100,12 +119,15 @@ class Controller:
         self._time = time
         self._publish = publish
         self._script = script
+        self._engine = engine
         self._scripting = asyncio.Lock()
         self._judge_rules = _judge_rules(state.rules)
         self._past_s = state.past_s or 0.0
         kept = kept or {}
         self._differences = Differences(parts.queries, kept.get("raw"))
         self._judge = self._restored_judge(kept)
+        self._vitals = Vitals(state.rules.metrics, kept.get("vitals"))
+        self._readings: Mapping[str, float] = {}  # of the canary's pods, as last observed
         self._moved = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -114,7 +136,7 @@ class Controller:
     async def run(self, epoch: int) -> None:
         """Take the release and see it through; returns when nothing more can happen to it."""
         self.tell(Took(at=self._time.now(), epoch=epoch))
-        loops = [self._observing(), self._looking(), self._ticking()]
+        loops = [self._observing(), self._looking(), self._ticking(), self._rehearsing()]
         try:
             async with asyncio.TaskGroup() as group:
                 for loop in loops:
@@ -175,6 +197,7 @@ class Controller:
             self._enter_stage(self._judge)
         elif isinstance(event, ev.RevisionChanged):
             self._judge, self._past_s = Judge(self._judge_rules), 0.0
+            self._vitals = Vitals(self.state.rules.metrics)
             self._enter_stage(self._judge)
             self._differences = Differences(self._parts.queries)
 
@@ -188,6 +211,13 @@ class Controller:
         elif isinstance(event, ev.ChecksStarted):
             for name in event.names:
                 self._start(self._check(event.list, name, event.attempt), f"check {name}")
+        elif isinstance(event, ev.CapacityAwaited):
+            if event.scale:
+                self._start(self._scale(event.weight), f"scale for {event.weight}%")
+        elif isinstance(event, ev.FinishIntended):
+            self._start(self._finish(event), f"finish {event.number}")
+        elif isinstance(event, ev.LetGoIntended):
+            self._start(self._let_go(event.canary_to_zero), "let go")
         elif isinstance(event, ev.StageEntered | ev.EngineTook):
             self._start(self._write_script(), "rollback.sh")
         elif isinstance(event, ev.OrderAccepted):
@@ -228,17 +258,42 @@ class Controller:
         """Make the write; returns whether it was taken, what was answered, and whether the route had changed."""
         # Only stable's weight is written over anything: any other that comes late would land on a person's 0.
         guard = intent.generation if intent.weight > 0 else None
+        write = self._write(intent.number, intent.weight, guard)
+        return await self._asked_of_router(self._parts.router.shift(write), SHIFT_LIMIT_S)
+
+    def _write(self, number: str, weight: int, generation: str | None) -> Write:
+        return Write(self.state.release, number, weight, generation, self._engine)
+
+    async def _asked_of_router(self, asked: Awaitable[str], limit: float) -> tuple[bool, str, bool]:
+        """What the router is asked to do, within `limit` seconds: was it done, what was answered, was it a conflict."""
         try:
-            async with asyncio.timeout(SHIFT_LIMIT_S):
-                write = Write(self.state.release, intent.number, intent.weight, guard)
-                return True, await self._parts.router.shift(write), False
+            async with asyncio.timeout(limit):
+                return True, await asked, False
         except TimeoutError:
-            return False, f"no answer within {SHIFT_LIMIT_S:g} s", False
+            return False, f"no answer within {limit:g} s", False
         except RouterError as error:
             return False, str(error), isinstance(error, RouterConflict)
         except Exception as error:  # a router of another package: its bug must not stop the way back
             log.exception("the router failed")
             return False, f"the router failed: {type(error).__name__}: {error}", False
+
+    async def _scale(self, weight: int) -> None:
+        ok, detail, _ = await self._asked_of_router(self._parts.router.scale(weight), EFFORT_LIMIT_S)
+        self.tell(Scaled(at=self._time.now(), weight=weight, ok=ok, detail=self._bounded(detail)))
+
+    async def _finish(self, intent: ev.FinishIntended) -> None:
+        write = self._write(intent.number, self.state.desired, self.state.generation)
+        if self.state.phase is Phase.FINISHING:
+            ok, detail, _ = await self._asked_of_router(self._parts.router.finish(write), EFFORT_LIMIT_S)
+        else:
+            ok, detail = False, "the release went another way before it began"
+        self.tell(FinishTried(at=self._time.now(), number=intent.number, ok=ok, detail=self._bounded(detail)))
+        self._moved.set()
+
+    async def _let_go(self, canary_to_zero: bool) -> None:
+        ending = Ending(self.state.release, _outcome(self.state.phase), canary_to_zero)
+        ok, detail, _ = await self._asked_of_router(self._parts.router.let_go(ending), EFFORT_LIMIT_S)
+        self.tell(LetGo(at=self._time.now(), ok=ok, detail=self._bounded(detail)))
 
     async def _check(self, listed: CheckList, name: str, attempt: int) -> None:
         result = await self._asked(name)
@@ -279,7 +334,7 @@ class Controller:
     # --- the loops
 
     async def _observing(self) -> None:
-        while not self._over():
+        while not self.over:
             await self._observe()
             await self._until_moved(self._observe_pause())
 
@@ -296,12 +351,15 @@ class Controller:
         except Exception as error:  # a router of another package
             log.exception("the router failed")
             problem = f"the router failed: {type(error).__name__}: {error}"
+        self._readings = seen.vitals if seen is not None else {}
         self.tell(Observed(at=self._time.now(), begun=begun, seen=seen, problem=self._bounded(problem)))
 
     def _observe_pause(self) -> float:
-        if self.state.phase in GOING_BACK or self.state.shifting:
+        state = self.state
+        under_way = state.shifting and (state.phase is not Phase.ROLLED_BACK or state.disturbed)
+        if state.phase in GOING_BACK or under_way:
             return QUICK_S
-        return IDLE_S if self.state.phase is Phase.PROMOTED else min(1.0, self.state.rules.interval_s)
+        return IDLE_S if state.phase is Phase.PROMOTED else min(1.0, state.rules.interval_s)
 
     async def _until_moved(self, seconds: float) -> None:
         """Wait, but no longer than until a weight is on its way."""
@@ -314,10 +372,10 @@ class Controller:
                 one.cancel()
 
     async def _looking(self) -> None:
-        while not self._over():
+        while not self.over:
             if self.state.canary and self.state.past_s is None and self.state.phase is Phase.PREFLIGHT:
                 await self._read_past()
-            if self.state.canary and self.state.phase is not Phase.PROMOTED:
+            if self.state.canary and not self._watched_enough():
                 await self._look()
             await self._time.sleep(self.state.rules.interval_s)
 
@@ -329,7 +387,7 @@ class Controller:
             async with asyncio.timeout(PAST_LIMIT_S):
                 readings = await self._parts.source.past(
                     self._parts.queries,
-                    stable=Subject(self.state.stable),
+                    stable=_stable(self.state),
                     seconds=rules.history_s,
                     step=rules.interval_s,
                 )
@@ -351,14 +409,15 @@ class Controller:
         self.tell(learned)
 
     async def _look(self) -> None:
-        versions = (self.state.canary, self.state.stable)
-        reading = await self._reading(canary=Subject(self.state.canary), stable=Subject(self.state.stable))
+        revision = self.state.revision
+        reading = await self._reading(canary=_canary(self.state), stable=_stable(self.state))
         state = self.state
-        if versions != (state.canary, state.stable):
+        if revision != state.revision:
             return  # read of a revision that is void by now
         samples = self._differences.since_last(reading)
         if not samples and not reading.problem:
             return  # the first reading: nothing to compare it with
+        samples += self._vitals.samples(reading.at, self._readings)
         weight = None if state.router_problem or state.observed_at is None else state.observed
         in_place = weight is not None and weight == state.desired
         past_warmup = state.phase is Phase.FINISHING or (
@@ -400,21 +459,40 @@ class Controller:
             problem = f"the source failed: {type(error).__name__}: {error}"
         return Reading(self._time.now(), {}, problem)
 
+    async def _rehearsing(self) -> None:
+        """The way back's write, tried without effect while there is a way back."""
+        every = self.state.rules.rehearse_s
+        while every and not self.over:
+            if self.state.phase in FORWARD or self.state.keep_until is not None:
+                write = self._write(f"{self.state.epoch}.0", 0, None)
+                ok, detail, _ = await self._asked_of_router(self._parts.router.rehearse(write), EFFORT_LIMIT_S)
+                self.tell(Rehearsed(at=self._time.now(), ok=ok, detail=self._bounded(detail)))
+            await self._time.sleep(every)
+
     async def _ticking(self) -> None:
-        while not self._over():
+        while not self.over:
             self.tell(Clock(at=self._time.now()))
             await self._time.sleep(CLOCK_S)
 
-    def _over(self) -> bool:
-        state, now = self.state, self._time.now()
-        if state.phase is Phase.CANCELLED:
+    def _watched_enough(self) -> bool:
+        """Is there nothing more to read from the source?"""
+        state = self.state
+        if state.phase is not Phase.ROLLED_BACK:
+            return state.phase in FINAL
+        if state.rollback is None or state.ended_at is None or not state.moved:
             return True
-        if state.phase is Phase.PROMOTED:
-            return state.keep_until is None
-        if state.phase is not Phase.ROLLED_BACK or state.rollback is None or state.ended_at is None:
-            return False
         laps = state.rollback.last_canary_request is not None and state.rollback.recovered is not None
-        return laps or not state.moved or now - state.ended_at > AFTERMATH_S
+        return laps or self._time.now() - state.ended_at > AFTERMATH_S
+
+    @property
+    def over(self) -> bool:
+        """Can nothing more happen to it?"""
+        state = self.state
+        if not self._watched_enough() or not gave_back(state):
+            return False
+        if state.phase is not Phase.ROLLED_BACK:
+            return state.keep_until is None
+        return not state.moved or self._time.now() - (state.ended_at or 0.0) > state.rules.guard_s
 
     # --- what is kept beside the ticks
 
@@ -429,6 +507,7 @@ class Controller:
     def _kept(self) -> dict[str, Any]:
         return {
             "raw": self._differences.state(),
+            "vitals": self._vitals.state(),
             "judge": {"stage": self.state.stage, "revision": self.state.revision, "state": self._judge.state()},
         }
 
@@ -447,6 +526,28 @@ class Controller:
         """The journal does not take records (or, with "", does again). Said at once, and recorded when it can be."""
         if reason != self.state.journal_late:
             self.tell(JournalSlow(at=self._time.now(), reason=reason))
+
+
+def gave_back(state: State) -> bool:
+    """Nothing is held of the target any more, or giving it back was tried often enough."""
+    effort = state.letting_go
+    if not state.rules.holds_target:
+        return True
+    return effort is not None and effort.answered_at is not None and (effort.ok or effort.tries >= LET_GO_TRIES)
+
+
+def _canary(state: State) -> Subject:
+    return Subject(state.canary, state.canary_build, state.canary_workload)
+
+
+def _stable(state: State) -> Subject:
+    return Subject(state.stable, state.stable_build, state.stable_workload)
+
+
+def _outcome(phase: Phase) -> Literal["promoted", "rolled_back", "cancelled"]:
+    if phase is Phase.PROMOTED:
+        return "promoted"
+    return "rolled_back" if phase is Phase.ROLLED_BACK else "cancelled"
 
 
 def _judge_rules(rules: Rules) -> JudgeRules:

@@ -14,6 +14,7 @@ from engine import events as ev
 from engine.assembly import parts_of, router_of, rules_of, unneeded
 from engine.config import EngineConfigError
 from engine.controller import Controller, Parts, Said, Time, events_of, record_of
+from engine.identity import identity
 from engine.inputs import Observation, Order, SupersedeOld
 from engine.journal.recorder import Recorder
 from engine.journal.store import Journal
@@ -30,6 +31,7 @@ NEVER_HELD_BACK = ("rollback", "pause")  # orders that make nothing worse
 ENDS = (ev.RolledBack, ev.Cancelled, ev.OldSideReleased)
 BEHIND_S = 2.0  # a journal whose oldest record waits longer than this takes no orders
 
+CLAIM_LIMIT_S = 10.0
 AGAIN_S = 1.0  # between a failure of a release's watch and the next attempt
 
 
@@ -84,6 +86,7 @@ class Host:
         self._time = clock or WallTime()
         self.journal = Journal.open(home / "journal.db")
         self.epoch = self.journal.engine_epoch()
+        self.identity = identity(home)
         self._writer = JournalWriter(self.journal)
         self._held: dict[str, _Held] = {}
         self._lost: dict[str, str] = {}
@@ -116,7 +119,7 @@ class Host:
                     script = script_path(self._home, row.id)
                     self._lost[row.id] = f"{row.id} can't be taken up, nothing guards it: {error}; by hand: sh {script}"
                 continue
-            if held.controller.state.phase not in FINAL or held.controller.state.keep_until is not None:
+            if not held.controller.over:
                 self._run(held)
 
     def _has_ended(self, release: str) -> bool:
@@ -194,6 +197,7 @@ class Host:
             try:
                 await self._may_start(router)
                 created = await self._created(plan, router, order)
+                await self._claim(router, created)
             except BaseException:
                 await asyncio.gather(router.close(), parts.source.close())
                 raise
@@ -223,6 +227,15 @@ class Host:
                 f"stable ({seen.stable}) does not carry the traffic: {seen.weight:g}% goes to the canary's side "
                 f"({seen.canary}); if that is the version in service now, exchange stable and canary in the plan"
             )
+
+    async def _claim(self, router: Router, created: ev.Created) -> None:
+        try:
+            async with asyncio.timeout(CLAIM_LIMIT_S):
+                await router.claim(created.release, self.identity)
+        except RouterError as error:
+            raise RefusedError(str(error)) from error
+        except TimeoutError:
+            raise RefusedError(f"{created.target} could not be marked within {CLAIM_LIMIT_S:g} s: try again") from None
 
     async def _created(self, plan: Plan, router: Router, order: StartOrder) -> ev.Created:
         release = await asyncio.to_thread(self.journal.next_id, plan.service)
@@ -302,6 +315,7 @@ class Host:
             script=lambda now: asyncio.to_thread(write_script, self._home, now, parts.router),
             kept=kept,
             seq=said[-1].seq,
+            engine=self.identity,
         )
         held = self._held[release] = _Held(controller)
         return held

@@ -46,8 +46,8 @@ class Observation:
     weight:       the weight of those that were asked for which is in place, or what is there instead
     share:        the true share, where the router can't do the weight exactly (1 of 11 pods is 9.1%, not 5%)
     pending:      why what is written is not in effect everywhere (a condition, a silent instance); empty when it is
-    canary, stable: versions, empty when they do not answer; `..._build` what really runs of them (a pod template's hash,
-                  an image's digest), `..._workload` the name of what runs them
+    canary, stable: versions, empty when they do not answer; `..._build` what really runs of them (a pod template's
+                  hash, an image's digest), `..._workload` the name of what runs them
     canary_ready, stable_ready: replicas that can serve; `canary_asked` what the canary's owner wants
     full:         replicas that carry all of the traffic
     generation:   changes with every change of the object; mark: the number of the last intent written on it, `by` whom,

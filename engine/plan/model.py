@@ -24,10 +24,10 @@ from engine.plan.fields import METRIC_PATTERN, Duration, MetricName, Name, Whole
 from engine.plan.items import item_faults
 from engine.plan.metrics import AnyMetric, OnFail
 from engine.plan.part import PlanPart, fault, raise_faults
-from engine.plan.parts import Blind, Change, Checklist, Checks, Rollback, Version
+from engine.plan.parts import AfterRollback, Blind, Change, Checklist, Checks, Link, Rollback, Version
 from engine.plan.problem import PlanError, Problem
 from engine.plan.sources import source_faults
-from engine.plan.stages import DEFAULT_STAGES, Holdback, Stages
+from engine.plan.stages import Holdback, Stages, Strategy, default_stages, strategy_faults
 from engine.plan.yaml_source import read_yaml
 
 
@@ -47,7 +47,10 @@ class Plan(PlanPart):
         default=None, description="The version to release, unless the start order names it."
     )
     change: Change = Field(default=Change(), description="What is released, in words.")
-    strategy: Literal["canary"] = Field(default="canary", description="How traffic is moved.")
+    strategy: Strategy = Field(
+        default="canary",
+        description="`canary`: in stages; `blue-green`: a preview, then all at once; `plain`: one change by a command.",
+    )
     router: RouterChoice = Field(description="The part that moves traffic.")
     source: SourceChoice = Field(description="The part that reads metrics.")
     sources: dict[Name, SourceChoice] = Field(
@@ -56,7 +59,7 @@ class Plan(PlanPart):
         description="More of them by name, for metrics that say `source: NAME`.",
     )
     stages: Stages = Field(
-        default=DEFAULT_STAGES,
+        default_factory=default_stages,
         description="Weights from small to 100; by default 5, 25 and 50 for 15m each, 100 for 1h.",
     )
     until: Literal["both", "either"] = Field(
@@ -66,7 +69,11 @@ class Plan(PlanPart):
     advance: Literal["manual", "auto"] = Field(
         default="manual", description="Who goes on when a stage is ready: an operator, or the engine."
     )
-    finish: Literal["swap"] = Field(default="swap", description="After the last stage the two sides change roles.")
+    finish: Literal["swap", "copy", "handover"] = Field(
+        default="swap",
+        description="After the last stage. `swap`: the two sides change roles; `copy`: stable gets the new version and "
+        "takes the traffic back; `handover`: the traffic's owner, such as Argo Rollouts, finishes.",
+    )
     keep_old: Duration = Field(
         default=3600.0, description="How long the old side stays at size after the end, so that a roll back is at once."
     )
@@ -100,8 +107,16 @@ class Plan(PlanPart):
     )
     blind: Blind = Field(default=Blind(), description="What follows when neither version shows any data.")
     rollback: Rollback = Field(default=Rollback(), description="How long a roll back may take.")
+    after_rollback: AfterRollback = Field(default=AfterRollback(), description="What follows a roll back.")
+    guard: Duration = Field(
+        default=900.0,
+        description="How long after a roll back traffic that somebody puts on the canary is taken back, 3 times at most.",
+    )
     checks: Checks = Field(default=Checks(), description="What is run and answers yes or no.")
     checklist: Checklist = Field(default=Checklist(), description="How the checklist differs from the default.")
+    links: dict[Name, Link] = Field(
+        default={}, max_length=20, description="What people open beside a release, by name: dashboard, logs, runbook."
+    )
 
     @model_validator(mode="after")
     def _metrics_fit_their_sources(self) -> Self:
@@ -112,6 +127,16 @@ class Plan(PlanPart):
     def _items_are_known(self) -> Self:
         default = [item.id for item in default_items(self.stage_rules(), self.judge_metrics())]
         raise_faults(item_faults(self.checks, self.checklist, default))
+        return self
+
+    @model_validator(mode="after")
+    def _router_can(self) -> Self:
+        raise_faults(strategy_faults(self.strategy, self.stages))
+        kind, config = self.router.kind, self.router.config
+        for key, can in (("strategy", "strategies"), ("finish", "finishes")):
+            allowed = sorted(getattr(config, can, {"strategies": {"canary"}, "finishes": {"swap"}}[can]))
+            if getattr(self, key) not in allowed:
+                raise_faults([fault((key,), getattr(self, key), f"{' or '.join(allowed)}, which router {kind} can do")])
         return self
 
     def stage_rules(self) -> tuple[StageRule, ...]:

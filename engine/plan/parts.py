@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from engine.plan.choice import CheckChoice
-from engine.plan.fields import Duration, Line, Name, Switch, VersionName
+from engine.plan.fields import Duration, Line, Name, Switch, Url, VersionName
+from engine.plan.literal_secrets import REFERENCE
 from engine.plan.part import PlanPart, fault, raise_faults
-from engine.plan.units import show_duration
+from engine.plan.units import NotUnderstoodError, show_duration
+
+
+def _open_to_all(written: str) -> str:
+    if REFERENCE.search(written):
+        raise NotUnderstoodError("an address without a secret, for everybody who sees the release sees it")
+    return written
+
+
+Link = Annotated[Url, AfterValidator(_open_to_all)]
+"""An address that people open beside a release: a dashboard, a log, a runbook."""
 
 
 class Version(PlanPart):
@@ -64,6 +83,13 @@ class Rollback(PlanPart):
             allowed = f"the budget of {show_duration(self.budget)} or more"
             raise_faults([fault(("hard_limit",), show_duration(self.hard_limit), allowed)])
         return self
+
+
+class AfterRollback(PlanPart):
+    """What follows a roll back: a canary of weight 0 still works on queues and open connections."""
+
+    drain: Duration = Field(default=60.0, description="How long the canary is left alone after the roll back.")
+    then: Literal["keep", "scale_to_zero"] = Field(default="keep", description="What becomes of the canary then.")
 
 
 def _told_apart(written: Any, handler: ValidatorFunctionWrapHandler) -> tuple[CheckChoice, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -20,6 +20,8 @@ from engine.plan.fields import Duration, Whole
 from engine.plan.part import PlanPart, checked, fault, raise_faults
 from engine.plan.units import PERCENT_PATTERN, NotUnderstoodError, parse_percent, show_duration, show_percent
 
+Strategy = Literal["canary", "blue-green", "plain"]
+
 SHORT_BAKE_S = 120.0
 DEFAULT_WARMUP_S = 60.0
 DEFAULT_BAKE_S = 900.0
@@ -29,7 +31,7 @@ LARGEST_HOLDBACK = 0.2
 
 
 def _whole_percent(written: object) -> int:
-    if isinstance(written, bool) or not isinstance(written, int) or not 1 <= written <= 100:
+    if isinstance(written, bool) or not isinstance(written, int) or not 0 <= written <= 100:
         raise NotUnderstoodError("a whole number from 1 to 100, without a percent sign")
     return written
 
@@ -48,11 +50,13 @@ Holdback = Annotated[
     WithJsonSchema({"type": "string", "pattern": PERCENT_PATTERN, "examples": ["2%"]}),
 ]
 Weight = Annotated[
-    int, PlainValidator(_whole_percent), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 100})
+    int, PlainValidator(_whole_percent), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100})
 ]
 
 
 def _default_bake(stage: dict[str, Any]) -> float:
+    if stage["weight"] == 0:
+        return 0.0
     return DEFAULT_LAST_BAKE_S if stage["weight"] == 100 else DEFAULT_BAKE_S
 
 
@@ -61,15 +65,18 @@ def _default_warmup(stage: dict[str, Any]) -> float:
 
 
 def _default_min_requests(stage: dict[str, Any]) -> int:
-    return 0 if stage["weight"] == 100 else DEFAULT_MIN_REQUESTS
+    return 0 if stage["weight"] in (0, 100) else DEFAULT_MIN_REQUESTS
 
 
 class Stage(PlanPart):
     """One step of the plan."""
 
-    weight: Weight = Field(description="Share of traffic on the canary, in whole percent.")
+    weight: Weight = Field(
+        description="Share of traffic on the canary, in whole percent; 0 is the preview of `strategy: blue-green`."
+    )
     bake: Duration = Field(
-        default_factory=_default_bake, description="How long the stage must hold; 15m by default, 1h at weight 100."
+        default_factory=_default_bake,
+        description="How long the stage must hold; 15m by default, 1h at weight 100, 0s for a preview.",
     )
     warmup: Duration = Field(
         default_factory=_default_warmup,
@@ -77,11 +84,16 @@ class Stage(PlanPart):
     )
     min_requests: Annotated[Whole, Field(ge=0, le=1_000_000_000)] = Field(
         default_factory=_default_min_requests,
-        description="Requests that the canary must answer in this stage; 1000 by default, 0 at weight 100.",
+        description="Requests that the canary must answer in this stage; 1000 by default, 0 at weight 100 and 0.",
     )
 
     @model_validator(mode="after")
     def _holds_after_warmup(self) -> Self:
+        if self.weight == 0:
+            if self.warmup or self.min_requests:
+                wrong = "warmup" if self.warmup else "min_requests"
+                raise_faults([fault((wrong,), getattr(self, wrong), "nothing: a preview serves nobody")])
+            return self
         if self.bake <= 0:
             raise_faults([fault(("bake",), "0s", "more than 0s")])
         if self.warmup >= self.bake:
@@ -124,6 +136,26 @@ def _weight(stage: Any) -> int | None:
     return weight if isinstance(weight, int) and not isinstance(weight, bool) else None
 
 
-DEFAULT_STAGES = tuple(Stage(weight=weight) for weight in (5, 25, 50, 100))
+STAGES_OF: Mapping[Strategy, tuple[int, ...]] = {"canary": (5, 25, 50, 100), "blue-green": (0, 100), "plain": (100,)}
+
+
+def default_stages(plan: dict[str, Any]) -> tuple[Stage, ...]:
+    """The stages of a plan that writes none."""
+    return tuple(Stage(weight=weight) for weight in STAGES_OF[plan.get("strategy", "canary")])
+
+
+def strategy_faults(strategy: Strategy, stages: tuple[Stage, ...]) -> list[InitErrorDetails]:
+    """Where the stages do not fit the strategy: blue-green is a preview and then all, plain is all at once."""
+    weights = tuple(stage.weight for stage in stages)
+    if strategy == "canary":
+        allowed = "from 1 to 100: a preview of weight 0 belongs to strategy blue-green"
+        return [fault(("stages", 0, "weight"), 0, allowed)] if weights[0] == 0 else []
+    if weights == STAGES_OF[strategy]:
+        return []
+    wanted = " and ".join(map(str, STAGES_OF[strategy]))
+    return [
+        fault(("stages",), weights, f"weights {wanted}, as strategy {strategy} has", found=", ".join(map(str, weights)))
+    ]
+
 
 Stages = Annotated[tuple[Stage, ...], Field(max_length=50), WrapValidator(_rising)]

@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 
 from engine.plan.fields import Name, Url
 from engine.plan.part import PlanPart, fault, raise_faults
+from engine.plan.stages import Strategy
 
 
-Strategy = Literal["canary", "blue-green", "plain"]
 Finish = Literal["swap", "copy", "handover"]
 Scale = Literal["proportional", "none"]
 
@@ -21,12 +21,14 @@ class RouterConfig(PlanPart):
     strategies, finishes: which of a plan's this router can do
     holds:     it has something to give back when a release is over (`Router.let_go`)
     rehearses: it can try the way back's write without effect (`Router.rehearse`)
+    vitals:    the readings of the canary's pods that it can see (`engine.vitals`)
     """
 
     strategies: ClassVar[frozenset[Strategy]] = frozenset({"canary"})
     finishes: ClassVar[frozenset[Finish]] = frozenset({"swap"})
     holds: ClassVar[bool] = False
     rehearses: ClassVar[bool] = False
+    vitals: ClassVar[tuple[str, ...]] = ()
 
 
 class SandboxConfig(RouterConfig):

@@ -18,6 +18,7 @@ from engine.events import StageRule
 from engine.host import Host
 from engine.inputs import Observation
 from engine.plan.selector import Subject
+from engine.routers import Router
 from engine.server import Server, bind
 from engine.sources import Source
 from engine.sources.reading import PART, TOTAL, Reading
@@ -36,7 +37,7 @@ checklist: {{drop: [{", ".join(PRE)}]}}
 
 
 @dataclass
-class PaperRoute:
+class PaperRoute(Router):
     """A route whose weight is whatever was written last."""
 
     weight: int = 0

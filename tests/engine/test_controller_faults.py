@@ -23,7 +23,7 @@ def waits_for(release: Bench) -> str:
 # --- by hand
 
 
-@pytest.mark.parametrize("weight", [0, 3, 60])
+@pytest.mark.parametrize("weight", [3, 60])
 def test_a_weight_moved_by_hand_is_held_and_never_undone(weight: int) -> None:
     async def story() -> None:
         async with bench() as release:
@@ -32,7 +32,20 @@ def test_a_weight_moved_by_hand_is_held_and_never_undone(weight: int) -> None:
             await release.until(lambda: "drift" in release.state.holds)
             await asyncio.sleep(300)
             assert release.shop.weight == weight
-            assert f"by hand from 25% to {weight}%" in waits_for(release)
+            assert f"by somebody from 25% to {weight}%" in waits_for(release)
+
+    run(story())
+
+
+def test_all_traffic_put_on_stable_by_hand_is_their_roll_back_and_is_carried_through() -> None:
+    async def story() -> None:
+        async with bench() as release:
+            await release.at_stage(1)
+            release.shop.set_weight(0)
+            await release.ends(Phase.ROLLED_BACK)
+            assert set(release.shop.writes[2:]) == {0}
+            assert release.state.rollback is not None
+            assert release.state.rollback.who == "somebody"
 
     run(story())
 
@@ -41,11 +54,11 @@ def test_after_drift_a_retry_brings_the_stages_weight_back_and_the_release_goes_
     async def story() -> None:
         async with bench() as release:
             await release.at_stage(1)
-            release.shop.set_weight(0)
+            release.shop.set_weight(3)
             await release.until(lambda: "drift" in release.state.holds)
             await release.order("retry")
             await release.ends(Phase.PROMOTED)
-            assert release.shop.writes == [5, 25, 0, 25, 100]
+            assert release.shop.writes == [5, 25, 3, 25, 100]
 
     run(story())
 

@@ -207,11 +207,10 @@ def test_a_weight_lowered_while_the_engine_was_dead_is_not_raised_again(kind: st
         assert release.shop.weight > 0
         release.shop.set_weight(0)
         release.boot()
-        if moment.has("Promoted"):
-            await asyncio.sleep(20)
-        else:
-            await release.until(lambda: {"drift", "stuck"} & set(release.state.holds), limit=60)
-            await asyncio.sleep(120)
+        await release.until(
+            lambda: release.state.phase is Phase.ROLLED_BACK or "stuck" in release.state.holds, limit=60
+        )
+        await asyncio.sleep(120)
         assert release.shop.weight == 0
 
     goes_on(of_kind(moved(healthy()), kind), then)

@@ -189,7 +189,7 @@ def test_a_plan_reads_back_from_what_it_writes(text):
         ),
         ("stages: [{weight: 100}, {weight: 100}]", "stages[1].weight: found 100, allowed: 100 only once"),
         ("stages: [{weight: 5%}, {weight: 100}]", "stages[0].weight: found 5%, allowed: a whole number from 1 to 100"),
-        ("stages: [{weight: 0}, {weight: 100}]", "stages[0].weight: found 0, allowed: a whole number from 1 to 100"),
+        ("stages: [{weight: 0}, {weight: 100}]", "stages[0].weight: found 0, allowed: from 1 to 100: a preview"),
         ("stages: [{weight: true}, {weight: 100}]", "stages[0].weight: found true, allowed: a whole number"),
         ("stages: [{weight: 2.5}, {weight: 100}]", "stages[0].weight: found 2.5, allowed: a whole number"),
         ("stages: [{weight: 100, bake: 0s}]", "stages[0].bake: found 0s, allowed: more than 0s"),
@@ -245,7 +245,8 @@ def test_a_fault_says_where_it_is_what_was_found_and_what_is_allowed(text, fault
 @pytest.mark.parametrize(
     ("router_or_source", "fault"),
     [
-        ("router: {sandbx: {}}", "router.sandbx: found an unknown key, allowed: sandbox; did you mean sandbox?"),
+        ("router: {sandbx: {}}", "router.sandbx: found an unknown key, allowed: sandbox, "),
+        ("router: {sandbx: {}}", "did you mean sandbox?"),
         ("router: {}", "router: found none, allowed: one router: sandbox"),
         ("router: sandbox", "router: found sandbox, allowed: a mapping with one router: sandbox"),
         ("router: {sandbox: }", "router.sandbox: found nothing, allowed: a mapping of keys"),

@@ -51,7 +51,7 @@ def test_each_built_in_kind_works_with_the_configuration_that_plans_are_checked_
 
 
 def test_another_packages_kind_is_found_by_its_entry_point(other_packages):
-    assert kinds("router") == ("sandbox", "gone", "other", "unconfigured")
+    assert kinds("router") == (*registry.ROUTERS, "gone", "other", "unconfigured")
     assert resolve("router", "other") is OtherRouter
     assert config_of("router", "other") is OtherConfig
 

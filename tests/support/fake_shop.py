@@ -14,7 +14,7 @@ from engine.events import SCRIPT, CheckOutcome
 from engine.inputs import Observation
 from engine.judge.metric import Metric, Threshold
 from engine.plan.selector import Selector, Subject
-from engine.routers import RouterConflict, RouterError, Write
+from engine.routers import Router, RouterConflict, RouterError, Write
 from engine.sources import Source
 from engine.sources.reading import Query, Reading, Side
 from tests.support.virtual_time import LoopTime
@@ -85,7 +85,7 @@ class Shop:
 
 
 @dataclass
-class FakeRouter:
+class FakeRouter(Router):
     shop: Shop
     target: str = "fake route"
     closed: bool = False
