@@ -107,9 +107,8 @@ class CommandRouter(Router):
                 await asyncio.wait([raising])
             finally:
                 self._raising = None
-                if not raising.done():
-                    raising.cancel()
-                    await asyncio.wait([raising])
+                raising.cancel()
+                await asyncio.gather(raising, return_exceptions=True)
             if raising.cancelled():
                 raise RouterConflict("stopped: a roll back took its place")
             return raising.result()

@@ -146,9 +146,11 @@ async def test_of_much_output_the_first_is_kept_and_of_errors_the_last(tmp_path:
 async def test_endless_output_is_neither_read_nor_kept_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Who writes it waits, and burns no processor of the engine."""
     monkeypatch.setattr(processes, "MOST", 1_000_000)
-    with pytest.raises(NotRunError, match="printed more than 1,000,000 bytes"):
-        await sh(tmp_path, "echo $$ > pid; exec yes", 0.5)
+    with pytest.raises(NotRunError, match="did not end within 2 s and printed more than 1,000,000 bytes"):
+        await sh(tmp_path, "echo $$ > pid; head -c 50000000 /dev/zero; touch written", 2)
+    assert names(tmp_path) == ["pid"]
     assert await gone(tmp_path)
 
 
