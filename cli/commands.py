@@ -12,6 +12,7 @@ from cli.ending import ReaderGone
 # name -> (module, what it does); the function has the command's name
 COMMANDS = {
     "demo": ("cli.demo", "the sandbox shop, an engine and the cockpit, nothing else needed"),
+    "init": ("cli.init", "write a plan by asking, or from what a cluster has"),
     "lint": ("cli.lint", "is the plan valid, and is it wise?"),
     "doctor": ("cli.doctor", "everything a release will need, tried without changing anything"),
     "backtest": ("cli.backtest", "would these thresholds have fired on past data, with no release?"),
