@@ -13,7 +13,7 @@ from engine.finding import Finding
 from engine.plan.selector import Subject
 from engine.plan.units import show_duration
 from engine.sources import Source
-from engine.sources.reading import GAUGE, Query, Reading, from_source
+from engine.sources.reading import GAUGE, Found, Query, Reading, from_source
 
 log = logging.getLogger(__name__)
 
@@ -171,8 +171,24 @@ def _together(at: float, readings: Mapping[str, Reading], asked: Mapping[str, tu
             doubts={**whole.doubts, **(doubts if one.problem else one.doubts)},
             lost={**whole.lost, **_named(name, one.lost)},
             lasting=whole.lasting | one.lasting,
+            places=(whole.places or frozenset()) | {from_source(name, place) for place in _places(one)},
+            began={**whole.began, **{key: _named(name, series) for key, series in _began(one).items()}},
         )
     return whole
+
+
+def _places(reading: Reading) -> frozenset[str]:
+    """Where it was read; for a source that can't tell, wherever it shows something."""
+    if reading.places is not None:
+        return reading.places
+    return frozenset(one.partition(" ")[0] for series in reading.values.values() for one in series)
+
+
+def _began(reading: Reading) -> Found:
+    """Of a source that can't tell, a series that appears began at nothing."""
+    if reading.places is not None:
+        return reading.began
+    return {key: dict.fromkeys(series, 0.0) for key, series in reading.values.items()}
 
 
 def _named(name: str, series: Mapping[str, Named]) -> dict[str, Named]:

@@ -29,13 +29,12 @@ from engine.sources.http_client import HttpError, Renewed
 from engine.sources.prometheus_api import Answer, PrometheusApi
 from engine.sources.prometheus_rhythm import Rhythms
 from engine.sources.prometheus_series import Ask, Read, asks, read_series, scrape_times, values_of
+from engine.sources.prometheus_targets import Targets, Values, down, first_sight, question_of
 from engine.sources.reading import Query, Reading, Side, unnamed
 
 STALE_INTERVALS = 3  # a sample older than this many is missing
 STEPS = 1000  # points of each series in one answer about the past; a server refuses 11,000
 MOST_SAID = 3  # different reasons in one sentence
-
-Values = dict[tuple[str, Side, str], dict[str, float]]
 
 
 @dataclass(slots=True)
@@ -71,6 +70,7 @@ class PrometheusSource(Source):
         self._now = now
         self._api = PrometheusApi(config, renewed)
         self._rhythms = Rhythms(config.interval)
+        self._seen: dict[str, Read] = {}  # a series of each address, for its labels
 
     async def read(self, queries: tuple[Query, ...], *, canary: Subject, stable: Subject) -> Reading:
         """The newest scrape of every instance that has one since the last call; a metric that can't be read whole has a
@@ -83,11 +83,23 @@ class PrometheusSource(Source):
         found.doubts |= unnamed(queries, subjects)
         if found.problem:
             return Reading(at, {}, found.problem)
-        new = self._rhythms.news(scrape_times(found.series.values(), self._interval))
+        scraped = scrape_times(found.series.values(), self._interval)
+        strange = self._rhythms.strange(scraped)
+        new = self._rhythms.news(scraped)
+        quiet = {address: last for address, last in self._rhythms.quiet(at).items() if address not in new}
+        up = await self._up(found, {*strange, *quiet}, at)
         for ask in asked:
             self._doubt_rare_scrapes(ask.metric, found, found.series.get(ask.selector, ()))
-        self._rhythms.forget(at)
-        return Reading(at, _values(asked, found, new, self._interval), doubts=found.doubts)
+        for gone in self._rhythms.forget(at):
+            self._seen.pop(gone, None)
+        return Reading(
+            at,
+            _values(asked, found, new, self._interval),
+            doubts=found.doubts,
+            lost=down(quiet, up),
+            places=frozenset(new),
+            began=_began(asked, found, strange, up),
+        )
 
     async def past(self, queries: tuple[Query, ...], *, stable: Subject, seconds: float, step: float) -> list[Reading]:
         """Stable's counters as they stood at each `step` of the last `seconds`, oldest first.
@@ -106,6 +118,23 @@ class PrometheusSource(Source):
     async def close(self) -> None:
         """Let go of connections."""
         await self._api.close()
+
+    async def _up(self, found: _Found, addresses: set[str], at: float) -> Targets:
+        """The series `up` of these addresses: what is seen for the first time, and what is silent."""
+        for all_ in found.series.values():
+            self._seen |= {one.address: one for one in all_}
+        question = question_of(self._seen.values(), addresses)
+        if not question:
+            return {}
+        try:
+            answer = await self._api.window(question + self._window, at)
+        except HttpError:
+            return {}  # the same server has just answered the rest: what it says next time is early enough
+        up: dict[str, list[Read]] = {}
+        for written in answer.series:
+            read = read_series(written.labels, written.points)
+            up.setdefault(read.address, []).append(read)
+        return up
 
     def _doubt_rare_scrapes(self, metric: str, found: _Found, series: Sequence[Read]) -> None:
         self._rhythms.listen(series)
@@ -135,6 +164,13 @@ class PrometheusSource(Source):
             if values or found.doubts:
                 readings.append(Reading(at, values, doubts=dict(found.doubts)))
         return readings
+
+
+def _began(asked: Iterable[Ask], found: _Found, strange: set[str], up: Targets) -> Values:
+    try:
+        return first_sight(asked, found.series, strange, up)
+    except (ValueError, KeyError, TypeError):
+        return {}  # a histogram that can't be read, which is a doubt already
 
 
 async def _found(asked: Iterable[Ask], question: Callable[[str], Awaitable[Answer]]) -> _Found:

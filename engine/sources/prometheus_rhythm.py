@@ -45,6 +45,15 @@ class Rhythms:
             new[address] = at
         return new
 
+    def strange(self, addresses: Iterable[str]) -> set[str]:
+        """Those that were never read before; none at the first reading, with which nothing is compared."""
+        return {address for address in addresses if address not in self._known} if self._known else set()
+
+    def quiet(self, now: float) -> dict[str, float]:
+        """Address -> its last scrape, of those that should have had another one since."""
+        latest = now - (1 + ROUNDING) * self._interval
+        return {address: one.last for address, one in self._known.items() if one.last < latest}
+
     def listen(self, series: Iterable[Read]) -> None:
         """Learn from the samples themselves how far apart the scrapes of an instance are."""
         for one in series:
@@ -64,6 +73,9 @@ class Rhythms:
             return None
         return known.shortest
 
-    def forget(self, now: float) -> None:
-        """Let go of instances that are long gone."""
-        self._known = {address: one for address, one in self._known.items() if one.last > now - FORGET_S}
+    def forget(self, now: float) -> list[str]:
+        """Let go of instances that are long gone; returns which."""
+        gone = [address for address, one in self._known.items() if one.last <= now - FORGET_S]
+        for address in gone:
+            del self._known[address]
+        return gone

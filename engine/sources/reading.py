@@ -79,6 +79,9 @@ class Reading:
     doubts:  metric -> why its values must not be trusted (a warning from the source).
     lost:    address -> why it could not be read this time.
     lasting: metrics whose counters never begin anew (a database's): one that fell is a doubt, not a restart.
+    places:  addresses that were read this time, whatever they showed; None when the source can't tell. A series that
+             appears at an address that was read before began at 0 there. At a new address it counts from what `began`
+             says, in the shape of `values`, else from what it shows now: what was counted unseen is no news.
     """
 
     at: float
@@ -87,6 +90,8 @@ class Reading:
     doubts: Mapping[str, str] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
     lasting: frozenset[str] = frozenset()
+    places: frozenset[str] | None = None
+    began: Found = field(default_factory=dict)
 
 
 class Differences:
@@ -97,11 +102,13 @@ class Differences:
         self._queries = queries
         self._raw: Raw = {key: dict(series) for key, series in raw["values"].items()} if raw else {}
         self._at: dict[str, float] = dict(raw["at"]) if raw else {}
+        self._places: set[str] = set(raw.get("places", ())) if raw else set()
         self._tried: dict[str, float] = {}
 
     def state(self) -> dict[str, Any]:
         """The raw counters as they are now, as JSON values; what is read later does not change them."""
-        return {"values": {key: dict(series) for key, series in self._raw.items()}, "at": dict(self._at)}
+        values = {key: dict(series) for key, series in self._raw.items()}
+        return {"values": values, "at": dict(self._at), "places": sorted(self._places)}
 
     def since_last(self, reading: Reading) -> tuple[Sample, ...]:
         """One sample per metric that was read before.
@@ -110,21 +117,22 @@ class Differences:
         `seconds` reach back to the last reading that showed something of the metric, or, when this one shows nothing,
         to the last attempt.
         """
-        samples = (self._sample(query, reading) for query in self._queries)
+        known = frozenset(self._places | self._addresses(""))
+        samples = [self._sample(query, reading, known) for query in self._queries]
+        self._places |= reading.places or set()
         return tuple(sample for sample in samples if sample is not None)
 
-    def _sample(self, query: Query, reading: Reading) -> Sample | None:
+    def _sample(self, query: Query, reading: Reading, known: frozenset[str]) -> Sample | None:
         name = query.metric.name
         found = {key: series for key, series in reading.values.items() if key[0] == name and series}
-        doubt = reading.doubts.get(name, "") or _no_count(found) or self._partly(query, found, reading.lost)
+        doubt = reading.doubts.get(name, "") or _no_count(found) or self._partly(query, found, reading.lost, known)
         if doubt or not found:
             return self._unread(name, reading.at, doubt or reading.problem)
         if name in reading.lasting and (fell := self._fell(found)):
             self._remember(found)  # what is counted from here on is news again
             return self._unread(name, reading.at, fell)
         last_at = self._at.get(name)
-        whole = not reading.lost
-        stable, canary = (self._side(query, side, found, whole=whole) for side in SIDES)
+        stable, canary = (self._side(query, side, found, reading, known) for side in SIDES)
         self._remember(found)
         self._at[name] = self._tried[name] = reading.at
         if last_at is None and query.gauge is None:
@@ -150,11 +158,11 @@ class Differences:
         self._tried[name] = at
         return Sample(name, at - tried, None, None, problem)
 
-    def _partly(self, query: Query, found: Found, lost: Mapping[str, str]) -> str:
+    def _partly(self, query: Query, found: Found, lost: Mapping[str, str], read: frozenset[str]) -> str:
         """Why one side's series are only a part of it; a side that shows nothing at all is not there, which is told
         apart."""
         name, source = query.metric.name, query.source
-        ever = self._addresses("") | {_address(one) for series in found.values() for one in series}
+        ever = read | {_address(one) for series in found.values() for one in series}
         for side in SIDES:
             if not any(key[1] == side for key in found):
                 continue
@@ -168,7 +176,7 @@ class Differences:
         """Where the series that are remembered under keys with this prefix were read."""
         return {_address(one) for key, series in self._raw.items() if key.startswith(prefix) for one in series}
 
-    def _side(self, query: Query, side: Side, found: Found, *, whole: bool) -> Counts | None:
+    def _side(self, query: Query, side: Side, found: Found, reading: Reading, known: frozenset[str]) -> Counts | None:
         """What one side showed; None when it is gone. Counters that never were there, where all could be read, are 0:
         many services show a counter only once it has counted."""
         prefix = f"{query.metric.name} {side} "
@@ -176,8 +184,9 @@ class Differences:
         if query.gauge is not None:
             return _gauge(query.metric, mine[GAUGE]) if mine else None
         if not mine:
-            return Counts() if whole and not self._addresses(prefix) else None
-        before = {role: self._raw.get(prefix + role, {}) for role in (TOTAL, PART, *mine)}
+            return Counts() if not reading.lost and not self._addresses(prefix) else None
+        keys = [(query.metric.name, side, role) for role in (TOTAL, PART, *mine)]
+        before = {key[2]: self._before(key, found.get(key, {}), reading, known) for key in keys}
         if query.histogram is not None:
             grown = _grown_buckets(before, mine)
             return latency_counts(grown, query.metric.quantile or 0.5, query.line)
@@ -187,6 +196,19 @@ class Differences:
         part = min(total, _growth(before[PART], mine.get(PART, {})))
         bad = part if query.metric.kind == "bad" else total - part
         return Counts(total, bad, bad, part / total if total else None)
+
+    def _before(
+        self, key: tuple[str, Side, str], now: Series, reading: Reading, known: frozenset[str]
+    ) -> dict[str, float]:
+        """What these series counted before; one that is not there began at nothing."""
+        before = dict(self._raw.get(" ".join(key), {}))
+        if reading.places is None:
+            return before
+        began = reading.began.get(key, {})
+        for one, value in now.items():
+            if one not in before and _address(one) not in known:
+                before[one] = began.get(one, value)
+        return before
 
 
 def _grown_buckets(before: Mapping[str, Series], now: Mapping[str, Series]) -> dict[float, float]:

@@ -127,7 +127,7 @@ async def test_an_address_that_is_not_there_is_a_side_that_is_not_there(server: 
 )
 async def test_what_is_no_number_is_never_one(server: Canned, stats: bytes, said: str) -> None:
     server.answers["/stats"] = stats
-    reading = await look(server, timeout="300ms")
+    reading = await look(server, timeout="300ms" if stats is NEVER else "10s")
     [sample] = Differences((metric(),)).since_last(reading)
     assert (sample.stable, sample.canary) == (None, None)
     assert said in sample.problem

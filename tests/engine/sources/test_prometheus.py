@@ -259,6 +259,93 @@ async def test_one_scrape_that_failed_is_no_rhythm(server: FakePrometheus) -> No
             assert (reading.doubts, values(reading)) == ({}, {"canary gw/gw:80": 8})
 
 
+# --- instances that come and go
+
+
+UP = 'up{job=~"gw",instance=~"'
+
+
+async def test_a_target_that_was_down_at_first_does_not_bring_its_life_along(server: FakePrometheus) -> None:
+    server.say(TOTAL_OF_STABLE, series("requests_total", (NOW - 1, "100"), instance="stable:80"))
+    async with looking(server) as looks:
+        await looks.samples()
+        server.say(TOTAL_OF_CANARY, series("requests_total", (NOW + 14, "90000"), instance="canary:80"))
+        server.say(UP, series("up", (NOW - 1, "0"), (NOW + 14, "1"), instance="canary:80"))
+        server.say(TOTAL_OF_STABLE, series("requests_total", (NOW + 14, "160"), instance="stable:80"))
+        first = (await looks.samples())["errors"]
+        server.say(TOTAL_OF_CANARY, series("requests_total", (NOW + 29, "90010"), instance="canary:80"))
+        server.say(TOTAL_OF_STABLE, series("requests_total", (NOW + 29, "220"), instance="stable:80"))
+        second = (await looks.samples())["errors"]
+    assert first.canary is not None
+    assert second.canary is not None
+    assert (first.canary.total, second.canary.total) == (0, 10)
+
+
+async def test_a_series_that_appears_where_its_target_was_scraped_before_began_at_nothing(
+    server: FakePrometheus,
+) -> None:
+    """A canary shows requests once it has had one: the first of them count."""
+    server.say(TOTAL_OF_STABLE, series("requests_total", (NOW - 1, "100"), instance="stable:80"))
+    async with looking(server) as looks:
+        await looks.samples()
+        server.say(TOTAL_OF_CANARY, series("requests_total", (NOW + 14, "7"), instance="canary:80"))
+        server.say(BAD_OF_CANARY, series("requests_total", (NOW + 14, "2"), instance="canary:80", code="500"))
+        server.say(UP, series("up", (NOW - 1, "1"), (NOW + 14, "1"), instance="canary:80"))
+        server.say(TOTAL_OF_STABLE, series("requests_total", (NOW + 14, "160"), instance="stable:80"))
+        sample = (await looks.samples())["errors"]
+    assert sample.canary is not None
+    assert (sample.canary.total, sample.canary.bad) == (7, 2)
+    assert server.questions().count('up{job=~"gw",instance=~"canary:80"}[45000ms]') == 1
+
+
+async def test_what_a_new_instance_counted_between_its_first_scrapes_counts(server: FakePrometheus) -> None:
+    server.say(TOTAL_OF_STABLE, series("requests_total", (NOW - 1, "100"), instance="stable:80"))
+    async with looking(server) as looks:
+        await looks.samples()
+        looks.at = NOW + 30
+        server.say(TOTAL_OF_CANARY, series("requests_total", (NOW + 14, "5"), (NOW + 29, "9"), instance="canary:80"))
+        server.say(TOTAL_OF_STABLE, series("requests_total", (NOW + 29, "160"), instance="stable:80"))
+        sample = (await looks.samples())["errors"]
+    assert sample.canary is not None
+    assert sample.canary.total == 4
+
+
+async def two_instances(server: FakePrometheus, looks: Looking, up: Mapping[str, Any] | None) -> Sample:
+    """Two of the canary, of which one falls silent; `up` is what is known of it then."""
+    both = [series("requests_total", (NOW - 1, "100"), instance=f"{name}:80") for name in ("one", "two")]
+    server.say(TOTAL_OF_CANARY, *both)
+    server.say(TOTAL_OF_STABLE, series("requests_total", (NOW - 1, "100"), instance="stable:80"))
+    await looks.samples()
+    for at in (NOW + 14, NOW + 29):
+        server.say(TOTAL_OF_CANARY, series("requests_total", (at, "110"), instance="one:80"))
+        server.say(TOTAL_OF_STABLE, series("requests_total", (at, "200"), instance="stable:80"))
+        if up is not None:
+            server.say(UP, up)
+        samples = await looks.samples()
+    return samples["errors"]
+
+
+async def test_an_instance_that_is_down_leaves_its_side_read_in_part(server: FakePrometheus) -> None:
+    async with looking(server) as looks:
+        sample = await two_instances(server, looks, series("up", (NOW + 14, "0"), (NOW + 29, "0"), instance="two:80"))
+    assert (sample.canary, sample.stable) == (None, None)
+    assert sample.problem == "partly read: gw/two:80 is down: Prometheus can't scrape it"
+
+
+@pytest.mark.parametrize(
+    "up",
+    [None, series("up", (NOW + 29, "1"), instance="two:80"), series("up", (NOW - 5, "0"), instance="two:80")],
+    ids=["gone from the targets", "up with nothing to say", "was down before"],
+)
+async def test_an_instance_that_went_away_or_says_nothing_more_is_no_lost_one(
+    server: FakePrometheus, up: Mapping[str, Any] | None
+) -> None:
+    async with looking(server) as looks:
+        sample = await two_instances(server, looks, up)
+    assert sample.problem == ""
+    assert sample.canary is not None
+
+
 # --- what must not be trusted
 
 
@@ -284,12 +371,14 @@ async def test_what_is_no_number_is_handed_on_and_doubted(server: FakePrometheus
 
 async def test_nothing_found_is_nothing_and_no_problem(server: FakePrometheus) -> None:
     async with looking(server) as looks:
-        assert await looks.look() == Reading(NOW, {})
+        assert await looks.look() == Reading(NOW, {}, places=frozenset())
 
 
 async def test_before_any_version_is_known_nothing_is_asked(server: FakePrometheus) -> None:
     async with looking(server) as looks:
-        assert await looks.source.read((ERRORS,), canary=Subject(), stable=Subject()) == Reading(NOW, {})
+        assert await looks.source.read((ERRORS,), canary=Subject(), stable=Subject()) == Reading(
+            NOW, {}, places=frozenset()
+        )
     assert server.asked == []
 
 

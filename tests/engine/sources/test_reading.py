@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -46,7 +45,7 @@ class Scraper:
         self.differences = Differences(self.queries)
         self.at = 100.0
 
-    def read(self, *parts: Values, **said: Mapping[str, str] | str) -> dict[str, Sample]:
+    def read(self, *parts: Values, **said: object) -> dict[str, Sample]:
         self.at += 2.0
         reading = Reading(self.at, merged(*parts), **said)  # type: ignore[arg-type]  # the fields of a reading
         return {sample.metric: sample for sample in self.differences.since_last(reading)}
@@ -108,6 +107,49 @@ def test_a_series_that_appears_where_others_were_read_began_at_nothing() -> None
     scraper.read(errors("stable", 100, 0))
     sample = scraper.read(errors("stable", 200, 0), errors("canary", 30, 4))["errors"]
     assert counts(sample.canary) == (30, 4)
+
+
+def test_an_address_never_read_before_counts_from_its_first_sight() -> None:
+    """A target that was down at the first reading brings its whole life along."""
+    scraper = Scraper()
+    stable = [errors("stable", 100 * n, 0) for n in range(1, 5)]
+    scraper.read(stable[0], places=frozenset({GATEWAY}))
+    both = frozenset({GATEWAY, ONE})
+    assert counts(scraper.read(stable[1], errors("canary", 90_000, 900, ONE), places=both)["errors"].canary) == (0, 0)
+    assert counts(scraper.read(stable[2], errors("canary", 90_010, 901, ONE), places=both)["errors"].canary) == (10, 1)
+
+
+def test_where_a_source_saw_more_of_a_new_address_it_counts_from_there() -> None:
+    scraper = Scraper()
+    scraper.read(errors("stable", 100, 0), places=frozenset({GATEWAY}))
+    began = {("errors", "canary", "total"): {f"{ONE} all": 70.0}, ("errors", "canary", "part"): {f"{ONE} bad": 0.0}}
+    parts = (errors("stable", 200, 0), errors("canary", 100, 4, ONE))
+    assert counts(scraper.read(*parts, places=frozenset({GATEWAY, ONE}), began=began)["errors"].canary) == (30, 4)
+
+
+def test_an_address_that_was_read_and_showed_nothing_shows_its_series_from_nothing() -> None:
+    scraper = Scraper()
+    both = frozenset({GATEWAY, ONE})
+    scraper.read(errors("stable", 100, 0), places=both)
+    scraper.restart()
+    sample = scraper.read(errors("stable", 200, 0), errors("canary", 30, 4, ONE), places=both)["errors"]
+    assert counts(sample.canary) == (30, 4)
+
+
+def test_a_histogram_of_a_new_address_counts_from_its_first_sight() -> None:
+    scraper = Scraper(SLOW)
+
+    def buckets(address: str, fast: float, all_: float) -> Values:
+        return {
+            ("slow", "canary", "le:0.4"): {f"{address} s": fast},
+            ("slow", "canary", "le:inf"): {f"{address} s": all_},
+        }
+
+    scraper.read(buckets(ONE, 5, 10), places=frozenset({ONE}))
+    both = frozenset({ONE, TWO})
+    first = scraper.read(merged(buckets(ONE, 6, 12), buckets(TWO, 500, 900)), places=both)["slow"]
+    second = scraper.read(merged(buckets(ONE, 6, 12), buckets(TWO, 503, 910)), places=both)["slow"]
+    assert (counts(first.canary), counts(second.canary)) == ((2, 1), (10, 7))
 
 
 def test_nothing_is_compared_until_every_address_was_read_once() -> None:
