@@ -32,6 +32,8 @@ class BuiltIn:
 ROUTERS: Final[Mapping[str, BuiltIn]] = MappingProxyType(
     {
         "sandbox": BuiltIn("engine.routers.config:SandboxConfig", "engine.routers.sandbox:SandboxRouter"),
+        "haproxy": BuiltIn("engine.routers.proxy_config:HaproxyConfig", "engine.routers.haproxy:HaproxyRouter"),
+        "envoy": BuiltIn("engine.routers.proxy_config:EnvoyConfig", "engine.routers.envoy:EnvoyRouter"),
         "command": BuiltIn("engine.routers.command_config:CommandConfig", "engine.routers.command:CommandRouter"),
     }
 )
