@@ -8,6 +8,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, *_args: object) -> None:
+        """Nothing: a proxy's health check hangs up as soon as it has connected."""
+
+
 class Answering:
     """`url` is where it answers, `requests` how many it got that were not the proxy's own."""
 
@@ -31,9 +39,7 @@ class Answering:
             def log_message(self, *_args: object) -> None:
                 """Nothing: requests are counted, not printed."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
