@@ -28,12 +28,12 @@ def lines(plan: Plan) -> dict[str, tuple[Threshold, ...]]:
 def test_every_sample_is_a_valid_plan():
     folder = Path(sample_configs.__file__).parent
     names = sorted(path.name for path in folder.glob("*.yaml"))
-    assert names == ["prometheus.yaml", "sandbox-full.yaml", "sandbox.yaml"]
+    assert names == ["envoy.yaml", "haproxy.yaml", "prometheus.yaml", "sandbox-full.yaml", "sandbox.yaml"]
     assert {sample(name).service for name in names} == {"shop"}
 
 
 def test_an_unknown_sample_is_told_what_there_is():
-    known = "prometheus.yaml, sandbox-full.yaml, sandbox.yaml"
+    known = "envoy.yaml, haproxy.yaml, prometheus.yaml, sandbox-full.yaml, sandbox.yaml"
     with pytest.raises(FileNotFoundError, match=f"no sample plan demo.yaml; there is {known}"):
         sample_configs.path("demo.yaml")
 
