@@ -48,7 +48,7 @@ class Cluster:
         """Who we are there and until when, since it is open."""
         return self._connection.credentials
 
-    async def open(self, time_limit: float = 30.0) -> Credentials:
+    async def open(self, time_limit: float = TIME_LIMIT_S) -> Credentials:
         """Read the credentials and make the connections warm; safe to repeat."""
         await self._connection.warm(time_limit)
         credentials = self._connection.credentials

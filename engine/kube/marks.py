@@ -72,6 +72,21 @@ def annotate(values: Mapping[str, str], *, first: bool) -> list[Operation]:
     ]
 
 
+def as_read(item: Object, *names: str) -> list[Operation]:
+    """Tests that these annotations are as `item` has them, absent ones included; its status may have moved on."""
+    there = annotations_of(item)
+    if not there:
+        return [{"op": "test", "path": "/metadata/annotations", "value": None}]
+    return [
+        {"op": "test", "path": pointer("metadata", "annotations", name), "value": there.get(name)} for name in names
+    ]
+
+
+def same_spec(item: Object) -> Operation:
+    """Tests that the spec is as `item` has it."""
+    return {"op": "test", "path": "/metadata/generation", "value": item["metadata"]["generation"]}
+
+
 def unmark(item: Object, *more: str) -> list[Operation]:
     """Operations that take laneshift's marks (and `more` annotations) off an object that carries them."""
     there = annotations_of(item)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.kube.cluster import Cluster
-from engine.kube.marks import PREFIX, Operation, annotate, annotations_of, pointer
+from engine.kube.marks import PREFIX, Operation, annotate, annotations_of, pointer, same_spec
 from engine.kube.resources import Resource
 from engine.kube.workloads import VERSION_LABELS
 
@@ -34,7 +34,7 @@ async def copy_template(cluster: Cluster, kind: Resource, namespace: str, source
     """
     was = json.dumps(target["spec"]["template"], separators=(",", ":"))
     operations: list[Operation] = [
-        _unchanged(target),
+        same_spec(target),
         {"op": "replace", "path": "/spec/template", "value": _dressed(source, target)},
         *annotate({TEMPLATE_WAS: was}, first=not annotations_of(target)),
     ]
@@ -60,10 +60,6 @@ async def forget_template(cluster: Cluster, kind: Resource, namespace: str, targ
     if there:
         operations = [{"op": "remove", "path": pointer("metadata", "annotations", name)} for name in there]
         await cluster.patch(kind, namespace, str(target["metadata"]["name"]), operations)
-
-
-def _unchanged(item: Object) -> Operation:
-    return {"op": "test", "path": "/metadata/resourceVersion", "value": item["metadata"]["resourceVersion"]}
 
 
 def _dressed(source: Object, target: Object) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from engine.kube import marks
 from engine.kube.cluster import MANAGER, Cluster
 from engine.kube.errors import KubeConflict, KubeError
 from engine.kube.examination import examine_cluster, put_back
-from engine.kube.marks import Marks, Operation, changed_by, marks_of, unmark
+from engine.kube.marks import Marks, Operation, as_read, changed_by, marks_of, unmark
 from engine.kube.owners import gitops, mover
 from engine.kube.pair import Pair, Reading
 from engine.kube.permissions import Permission, permissions
@@ -133,7 +133,7 @@ class GatewayApiRouter(Router):
             done.append(await self._pair.shrink_canary())
         route = await self._read()
         if marks_of(route).release in ("", ending.release) and (operations := unmark(route)):
-            await self._patch([_unchanged(route), *operations])
+            await self._patch([*as_read(route, marks.RELEASE, marks.ENGINE), *operations])
             done.append("the route's marks taken off")
         return ", ".join(filter(None, done))
 
@@ -146,6 +146,8 @@ class GatewayApiRouter(Router):
     async def examine(self) -> list[Finding]:
         """Cluster, credentials, permissions, the route, both sides, and who else looks after them. Never raises."""
         findings = await examine_cluster(self._cluster, self._permissions())
+        if findings[0].grade == "bad":
+            return findings  # not reached: everything else would only say so again
         try:
             seen = await self.observe()
             route = await self._read()
@@ -237,7 +239,7 @@ class GatewayApiRouter(Router):
 
     async def _mark(self, route: Object, values: Mapping[str, str]) -> None:
         layout = self._place(route)
-        await self._patch([_unchanged(route), *layout.marked(values)])
+        await self._patch([*as_read(route, marks.RELEASE, marks.ENGINE), *layout.marked(values)])
 
     def _permissions(self) -> list[Permission]:
         space, scales = self._config.namespace, self._config.scale == "proportional"
@@ -287,10 +289,6 @@ def _operations(layout: Layout, write: Write, weight: int) -> list[Operation]:
         marks.WEIGHT: str(write.weight),
     }
     return [*layout.weights(weight), *layout.marked(values)]
-
-
-def _unchanged(item: Object) -> Operation:
-    return {"op": "test", "path": "/metadata/resourceVersion", "value": item["metadata"]["resourceVersion"]}
 
 
 def _compared(route: Object) -> tuple[str, str]:
