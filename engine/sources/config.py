@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from engine.plan.fields import Duration, HeaderName, Line, Text, Url
+from engine.plan.fields import Duration, HeaderName, Line, Name, Text, Url, Whole
 from engine.plan.literal_secrets import REFERENCE
 from engine.plan.part import PlanPart, fault, raise_faults
 from engine.plan.questions import JsonPlace, Question, Statement
-from engine.plan.units import show_duration
+from engine.plan.units import NotUnderstoodError, show_duration
+from engine.routers.kube_config import ObjectName, OwnFile
 
 SHORTEST_INTERVAL_S = 1.0
 LONGEST_INTERVAL_S = 60.0
 LONGEST_DEFAULT_TIMEOUT_S = 2.0
 LONGEST_DEFAULT_QUERY_S = 5.0
+
+DNS_PATTERN: Final = r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?):(?P<port>[0-9]{1,5})(?P<path>/[^\s#]*)?"
 
 _PLACEHOLDER: Final = re.compile(r"\$[A-Za-z_]")
 
@@ -31,6 +35,18 @@ def _default_timeout(source: dict[str, Any]) -> float:
 def _default_query_timeout(source: dict[str, Any]) -> float:
     interval: float = source["interval"]
     return min(LONGEST_DEFAULT_QUERY_S, interval / 2)
+
+
+def _path(written: str) -> str:
+    if not re.fullmatch(r"/[^\s#]*", written) or not written.isprintable():
+        raise NotUnderstoodError("a path such as /metrics")
+    return written
+
+
+def _dns(written: str) -> str:
+    if not re.fullmatch(DNS_PATTERN, written) or not written.isprintable():
+        raise NotUnderstoodError("a name with its port, such as checkout.shop.svc:8080/metrics")
+    return written
 
 
 class Paced(PlanPart):
@@ -50,21 +66,65 @@ class Paced(PlanPart):
         return self
 
 
-class ScrapeConfig(Paced):
-    """Endpoints that serve their counters as Prometheus or OpenMetrics text."""
+class PodsConfig(PlanPart):
+    """Pods of a cluster that serve metrics; only those that are ready, or were when they were read before."""
 
-    urls: tuple[Url, ...] = Field(min_length=1, max_length=200, description="Endpoints that serve metrics as text.")
+    namespace: Name = Field(description="Their namespace.")
+    selector: Line | None = Field(default=None, description="Their labels, such as app=checkout,tier in (web).")
+    service: ObjectName | None = Field(default=None, description="The Service that selects them, in place of labels.")
+    port: Annotated[Whole, Field(ge=1, le=65535)] | Name = Field(description="The port, or a container port's name.")
+    path: Annotated[Text, AfterValidator(_path)] = Field(default="/metrics", description="Where metrics are served.")
+    context: Line | None = Field(default=None, description="The context of the kubeconfig; its current one if missing.")
+    kubeconfig: OwnFile | None = Field(
+        default=None, description="The kubeconfig; if missing $KUBECONFIG, ~/.kube/config, or the pod's own account."
+    )
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> Self:
+        if (self.selector is None) == (self.service is None):
+            raise_faults([fault((), None, "selector or service", found="both" if self.selector else "neither")])
+        return self
+
+
+class ScrapeConfig(Paced):
+    """Endpoints that serve their counters as Prometheus or OpenMetrics text: fixed ones, all that a DNS name has
+    addresses for, or pods; those of a name and pods are looked up at each scrape."""
+
+    urls: tuple[Url, ...] | None = Field(
+        default=None, min_length=1, max_length=200, description="Endpoints that serve metrics as text."
+    )
+    dns: tuple[Annotated[Text, AfterValidator(_dns)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=20,
+        description="Names of which each address is one: checkout.shop.svc:8080/metrics.",
+    )
+    pods: PodsConfig | None = Field(default=None, description="Pods of a cluster.")
     interval: Duration = Field(default=5.0, description="Time between two scrapes, 1s to 60s.")
     timeout: Duration = Field(
         default_factory=_default_timeout,
         description="How long one answer may take, less than the interval; 2s by default, half the interval below 4s.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_name_is_a_list(cls, written: Any) -> Any:
+        if isinstance(written, Mapping) and isinstance(written.get("dns"), str):
+            return {**written, "dns": [written["dns"]]}
+        return written
+
+    @model_validator(mode="after")
+    def _something_to_scrape(self) -> Self:
+        if not (self.urls or self.dns or self.pods):
+            allowed = "a value, since it is required"
+            raise_faults([fault(("urls",), None, allowed, "unless there are dns or pods", found="nothing")])
+        return self
+
     @model_validator(mode="after")
     def _each_once(self) -> Self:
-        seen = self.urls
         raise_faults(
-            fault(("urls", index), url, "each address once: its counters would count twice")
+            fault((key, index), url, "each address once: its counters would count twice")
+            for key, seen in (("urls", self.urls or ()), ("dns", self.dns or ()))
             for index, url in enumerate(seen)
             if url in seen[:index]
         )
