@@ -41,6 +41,8 @@ class Resource:
 
 CANARIES: Final = Resource("flagger.app", "v1beta1", "canaries", "Canary")
 DEPLOYMENTS: Final = Resource("apps", "v1", "deployments", "Deployment")
+DESTINATIONRULES: Final = Resource("networking.istio.io", "v1", "destinationrules", "DestinationRule")
+ENDPOINTSLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 GRPCROUTES: Final = Resource("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
 HTTPROUTES: Final = Resource("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 INGRESSES: Final = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")

@@ -26,8 +26,9 @@ from engine.kube.permissions import Permission, permissions
 from engine.kube.resources import DEPLOYMENTS, GRPCROUTES, HTTPROUTES, PODS, REPLICASETS, SCALERS, SERVICES
 from engine.kube.routes import Layout, compared_with, layout_of, pending_of, retries_of, tests_of, weight_of
 from engine.routers import Ending, Router, RouterConflict, RouterError, Write
-from engine.routers.gateway_api_script import command, kubectl, script
+from engine.routers.gateway_api_script import command, script
 from engine.routers.kube_config import GatewayApiConfig
+from engine.routers.kube_script import kubectl
 
 Object = Mapping[str, Any]
 

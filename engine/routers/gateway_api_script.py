@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Sequence
-from pathlib import Path
 
 from engine.events import SCRIPT
 from engine.kube import marks
 from engine.kube.marks import Operation
 from engine.kube.routes import Layout
-from engine.kube.templates import RESTORED, TEMPLATE_WAS
-from engine.routers.kube_config import GatewayApiConfig, KubeConfig
+from engine.routers.kube_config import GatewayApiConfig
+from engine.routers.kube_script import as_json, kubectl, left_marks, restoring
 
 _FIND = """
 kube() {{ {kubectl} --request-timeout=5s "$@"; }}
@@ -31,14 +28,6 @@ kube patch {route} --type=json --field-manager=laneshift -p "$(printf {patch} $1
     || {{ say "the API server did not take it"; continue; }}
 kube annotate --overwrite --field-manager=laneshift {route} {annotations} >/dev/null
 """
-_RESTORE = """
-was=$(kube get {workload} -o jsonpath={was})
-if [ -n "$was" ]; then
-    say "giving stable its own template again"
-    kube patch {workload} --type=json --field-manager=laneshift -p "$(printf {patch} "$was")" >/dev/null
-    kube rollout status {workload} --timeout=120s >/dev/null || {{ say "stable is not ready"; continue; }}
-fi
-"""
 _VERIFY = """
 say "reading it back"
 weights=$(kube get {route} -o jsonpath="{{.metadata.generation}} {both}")
@@ -53,21 +42,11 @@ fi
 """
 
 
-def kubectl(config: KubeConfig) -> str:
-    """kubectl with the plan's cluster and namespace, quoted for a shell."""
-    words = ["kubectl"]
-    if config.kubeconfig:
-        words += ["--kubeconfig", str(Path(config.kubeconfig).expanduser())]
-    if config.context:
-        words += ["--context", config.context]
-    return shlex.join([*words, "-n", config.namespace])
-
-
 def command(config: GatewayApiConfig, resource: str, layout: Layout, release: str) -> str:
     """The one command for a person: tests the names, gives stable everything, and leaves its mark."""
     left = {marks.BY: SCRIPT, marks.RELEASE: release, marks.WEIGHT: "0"}
     operations = [*layout.tests(), *layout.weights(0), *layout.marked(left)]
-    patch = shlex.quote(_json(operations))
+    patch = shlex.quote(as_json(operations))
     route = shlex.quote(f"{resource}/{config.route}")
     return f"{kubectl(config)} patch {route} --type=json --field-manager=laneshift -p {patch}"
 
@@ -87,13 +66,13 @@ def script(config: GatewayApiConfig, resource: str, workload: str, release: str)
         "conditions": _quoted_path(
             ".status.parents[*].conditions[*]", '{.type}{"="}{.status}{"@"}{.observedGeneration}'
         ),
-        "patch": shlex.quote(_json(_by_printf(config))),
-        "annotations": _annotations(release),
+        "patch": shlex.quote(as_json(_by_printf(config))),
+        "annotations": left_marks(release),
         "both": " ".join(f"{{.spec.rules[$1].backendRefs[${side}].weight}}" for side in (2, 3)),
     }
     parts = [_FIND.format(**quoted), _WRITE.format(**quoted), _VERIFY.format(**quoted)]
     if workload:
-        parts.insert(2, _restoring(workload, release))
+        parts.insert(2, restoring(workload, release))
     return "\n".join(part.strip("\n") for part in parts)
 
 
@@ -105,28 +84,5 @@ def _by_printf(config: GatewayApiConfig) -> list[Operation]:
     return [*names, *weights]
 
 
-def _restoring(workload: str, release: str) -> str:
-    where = marks.pointer("metadata", "annotations", TEMPLATE_WAS)
-    restored = _json(marks.annotate({RESTORED: release}, first=False))[1:-1]
-    patch = f'[{{"op":"replace","path":"/spec/template","value":%s}},{{"op":"remove","path":"{where}"}},{restored}]'
-    path = TEMPLATE_WAS.replace(".", "\\.")
-    return _RESTORE.format(
-        workload=shlex.quote(workload),
-        was=shlex.quote(f"{{.metadata.annotations.{path}}}"),
-        patch=shlex.quote(patch),
-    )
-
-
-def _annotations(release: str) -> str:
-    """Its own number is new at each run: a raise that was read before it is refused."""
-    left = {marks.BY: SCRIPT, marks.RELEASE: release, marks.WEIGHT: "0"}
-    words = [shlex.quote(f"{name}={value}") for name, value in left.items()]
-    return " ".join([*words, f'{marks.INTENT}={SCRIPT}."$(date +%s)"'])
-
-
 def _quoted_path(items: str, shown: str) -> str:
     return shlex.quote("{range " + items + "}" + shown + '{"\\n"}{end}')
-
-
-def _json(operations: Sequence[Operation]) -> str:
-    return json.dumps(operations, separators=(",", ":"))

@@ -50,19 +50,14 @@ class KubeConfig(RouterConfig):
     )
 
 
-class GatewayApiConfig(KubeConfig):
-    """An HTTPRoute or GRPCRoute of the Gateway API, of which two Services share one rule's traffic by weights."""
+class PairConfig(KubeConfig):
+    """Two sides on Kubernetes, with a workload behind each."""
 
     finishes: ClassVar[frozenset[Finish]] = frozenset({"swap", "copy"})
     holds: ClassVar[bool] = True
     rehearses: ClassVar[bool] = True
     vitals: ClassVar[tuple[str, ...]] = ("restarts", "oom_kills", "unready")
 
-    route: ObjectName = Field(description="The route's name.")
-    kind: Literal["HTTPRoute", "GRPCRoute"] = Field(default="HTTPRoute", description="What kind of route it is.")
-    rule: Line | None = Field(default=None, description="The rule's name; needed when several have both Services.")
-    stable: Name = Field(description="The Service of the version that serves when the release starts.")
-    canary: Name = Field(description="The Service of the new version.")
     stable_workload: ObjectName | None = Field(
         default=None, description="The Deployment or StatefulSet behind stable; found by the Service's selector."
     )
@@ -70,8 +65,23 @@ class GatewayApiConfig(KubeConfig):
     scale: Scale = Field(default="proportional", description="Does laneshift size both sides, or does somebody else?")
     addresses: Addresses = Field(default=Addresses(), description="Where both sides and the public entrance answer.")
 
+
+class GatewayApiConfig(PairConfig):
+    """An HTTPRoute or GRPCRoute of the Gateway API, of which two Services share one rule's traffic by weights."""
+
+    route: ObjectName = Field(description="The route's name.")
+    kind: Literal["HTTPRoute", "GRPCRoute"] = Field(default="HTTPRoute", description="What kind of route it is.")
+    rule: Line | None = Field(default=None, description="The rule's name; needed when several have both Services.")
+    stable: Name = Field(description="The Service of the version that serves when the release starts.")
+    canary: Name = Field(description="The Service of the new version.")
+
     @model_validator(mode="after")
     def _two_sides(self) -> Self:
-        if self.stable == self.canary:
-            raise_faults([fault(("canary",), self.canary, f"another Service than stable's, {self.stable}")])
+        two_sides(self.stable, self.canary, "Service")
         return self
+
+
+def two_sides(stable: str, canary: str, what: str) -> None:
+    """Raises a fault of the plan when both sides are the same."""
+    if stable == canary:
+        raise_faults([fault(("canary",), canary, f"another {what} than stable's, {stable}")])
