@@ -35,6 +35,9 @@ ROUTERS: Final[Mapping[str, BuiltIn]] = MappingProxyType(
         "haproxy": BuiltIn("engine.routers.proxy_config:HaproxyConfig", "engine.routers.haproxy:HaproxyRouter"),
         "envoy": BuiltIn("engine.routers.proxy_config:EnvoyConfig", "engine.routers.envoy:EnvoyRouter"),
         "command": BuiltIn("engine.routers.command_config:CommandConfig", "engine.routers.command:CommandRouter"),
+        "gateway_api": BuiltIn(
+            "engine.routers.kube_config:GatewayApiConfig", "engine.routers.gateway_api:GatewayApiRouter"
+        ),
     }
 )
 SOURCES: Final[Mapping[str, BuiltIn]] = MappingProxyType(
