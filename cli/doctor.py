@@ -45,10 +45,12 @@ def doctor(plan: Path, canary: str, as_json: bool) -> None:
 
 
 def as_text(findings: Sequence[dict[str, str]]) -> Iterator[str]:
-    """What the doctor says, in lines of 80 columns; a command stands on a line of its own, whole, to be copied."""
+    """What the doctor says, in lines of 80 columns; a command stands on a line of its own, whole, to be copied, below
+    the last of the lines that it mends."""
     width = min(LONGEST_TITLE, max((len(one["what"]) for one in findings), default=0))
-    for one in findings:
-        yield from _lines(one, width)
+    for one, after in zip(findings, [*findings[1:], None], strict=True):
+        mended_below = after is not None and after["mend"] == one["mend"]
+        yield from _lines(one | {"mend": ""} if mended_below else one, width)
     counted = Counter(one["grade"] for one in findings)
     worst = next((grade for grade in reversed(GRADES) if counted[grade]), "ok")
     yield ""

@@ -27,9 +27,9 @@ from engine.secrets import SecretMissingError, Secrets
 
 log = logging.getLogger(__name__)
 
-OBSERVE_LIMIT_S = 4.0
-PART_LIMIT_S = 9.0
-WHOLE_LIMIT_S = 14.0  # less than a front end waits for an answer
+OBSERVE_LIMIT_S = 6.0
+PART_LIMIT_S = 8.0
+WHOLE_LIMIT_S = 15.0  # less than a front end waits for an answer
 NOBODY = Subject("laneshift-doctor", "laneshift-doctor", "laneshift-doctor")
 
 
@@ -73,13 +73,14 @@ async def _of_parts(plan: Plan, place: Place, secrets: Secrets, canary: str) -> 
         )
     finally:
         await _closed(router.close())
-    return [*own, *script, *others]
+    said = {one.said for one in own}
+    return [*own, *script, *(one for one in others if one.said not in said)]
 
 
 async def _seen(plan: Plan, place: Place, secrets: Secrets, router: Router, wanted: str) -> list[Finding]:
     """What depends on what the router shows."""
-    seen = await _observed(router)
-    standing = examine_standing(plan, router, seen, wanted, place.busy) if seen else []
+    seen, problem = await _observed(router)
+    standing = examine_standing(plan, router, seen, wanted, place.busy) if seen else [Finding("bad", "target", problem)]
     of_source = _within("source", _of_source(plan, secrets, router, seen, wanted), WHOLE_LIMIT_S)
     return [*standing, *await of_source]
 
@@ -96,16 +97,18 @@ async def _of_source(
         await _closed(parts.source.close())
 
 
-async def _observed(router: Router) -> Observation | None:
-    """None when the router can't be read, which its own lines say."""
+async def _observed(router: Router) -> tuple[Observation | None, str]:
+    """What the router shows, or None and why not."""
     try:
         async with asyncio.timeout(OBSERVE_LIMIT_S):
-            return await router.observe()
-    except (RouterError, TimeoutError):
-        return None
-    except Exception:
+            return await router.observe(), ""
+    except TimeoutError:
+        return None, f"can't be read within {OBSERVE_LIMIT_S:g} s"
+    except RouterError as error:
+        return None, str(error)
+    except Exception as error:
         log.exception("the router failed")
-        return None
+        return None, f"failed: {type(error).__name__}: {error}"
 
 
 async def _with_both_sides(plan: Plan, parts: Parts, seen: Observation, wanted: str) -> list[Finding]:

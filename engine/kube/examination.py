@@ -11,7 +11,7 @@ from engine.finding import Finding
 from engine.kube.cluster import Cluster
 from engine.kube.errors import KubeError
 from engine.kube.owners import GitOps
-from engine.kube.permissions import Permission, grant, missing
+from engine.kube.permissions import Permission, granting, missing
 from engine.plan.units import show_duration
 
 if TYPE_CHECKING:
@@ -21,14 +21,17 @@ SHORT_S: Final = 4 * 3600.0
 """Credentials that nobody renews and that end sooner would end in most releases."""
 
 SKEW_S: Final = 5.0
+OPEN_LIMIT_S: Final = 5.0
+"""A server that refuses connections is asked again until then; a login by a plugin fits into it."""
 
 
 async def examine_cluster(cluster: Cluster, wanted: Sequence[Permission]) -> list[Finding]:
-    """One line each; the last ones are the permissions that are missing, each with what grants it. Never raises."""
+    """One line each; the last ones are the permissions that are missing, with what grants all of them. Never raises."""
     try:
-        credentials = await cluster.open()
+        credentials = await cluster.open(OPEN_LIMIT_S)
         version = str((await cluster.version()).get("gitVersion", "of an unknown version"))
         lacking = await missing(cluster, wanted)
+        mend = await granting(cluster, wanted) if lacking else ""
     except KubeError as error:
         return [Finding("bad", "cluster", str(error))]
     who = credentials.who
@@ -37,7 +40,7 @@ async def examine_cluster(cluster: Cluster, wanted: Sequence[Permission]) -> lis
         _credentials(credentials),
         *_clock(cluster.clock_skew),
         *([] if lacking else [Finding("ok", "permissions", f"{who} may do all {len(wanted)} things needed")]),
-        *(Finding("bad", "permissions", f"{who} may not {each}: {each.why}", grant([each])) for each in lacking),
+        *(Finding("bad", "permissions", f"{who} may not {each}: {each.why}", mend) for each in lacking),
     ]
 
 

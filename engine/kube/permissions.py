@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
 from engine.kube.cluster import Cluster
 from engine.kube.resources import REVIEWS, Resource
 
-_ME: Final = "--user=\"$(kubectl auth whoami -o jsonpath='{.status.userInfo.username}')\""
+WHOAMI: Final = Resource("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False)
+_RBAC: Final = "rbac.authorization.k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +43,56 @@ async def missing(cluster: Cluster, wanted: Sequence[Permission]) -> list[Permis
     return [each for each, has in zip(wanted, held, strict=True) if not has]
 
 
-def grant(lacking: Iterable[Permission], role: str = "laneshift") -> str:
-    """The kubectl commands that make a role of what is missing; who gets it stands in the last one."""
-    lines: list[str] = []
-    in_order = sorted(lacking, key=lambda each: each.namespace)
-    for namespace, of_namespace in groupby(in_order, key=lambda each: each.namespace):
-        for number, (what, group) in enumerate(_by_kind(of_namespace)):
-            verbs = ",".join(group)
-            name = f"{role}-{number}" if number else role
-            scope = f" -n {namespace}" if namespace else ""
-            cluster_wide = "" if namespace else "cluster"
-            lines.append(f"kubectl{scope} create {cluster_wide}role {name} --verb={verbs} --resource={what}")
-            lines.append(f"kubectl{scope} create {cluster_wide}rolebinding {name} --{cluster_wide}role={name} {_ME}")
-    return "\n".join(lines)
+async def granting(cluster: Cluster, wanted: Sequence[Permission], role: str = "laneshift") -> str:
+    """The kubectl command that gives this user all that is wanted, for somebody who may: safe to repeat, and a role
+    that was made by it before loses nothing. Raises KubeError."""
+    user = await _name_of_user(cluster)
+    namespaces = dict.fromkeys(each.namespace for each in wanted)
+    documents = [
+        _document(role, namespace, [each for each in wanted if each.namespace == namespace], user)
+        for namespace in namespaces
+    ]
+    return "\n".join(["kubectl apply -f - <<'EOF'", "\n---\n".join(documents), "EOF"])
 
 
-def _by_kind(lacking: Iterable[Permission]) -> list[tuple[str, list[str]]]:
-    def what(each: Permission) -> str:
-        return f"{each.kind.title}{f'/{each.subresource}' if each.subresource else ''}"
+def _document(role: str, namespace: str, wanted: Sequence[Permission], user: str) -> str:
+    """A role of these permissions and who has it; a namespace of "" is the whole cluster."""
+    kind = "Role" if namespace else "ClusterRole"
+    where = f", namespace: {namespace}" if namespace else ""
+    named = f"metadata: {{name: {role}{where}}}"
+    return "\n".join(
+        [
+            f"apiVersion: {_RBAC}/v1",
+            f"kind: {kind}",
+            named,
+            "rules:",
+            *_rules(wanted),
+            "---",
+            f"apiVersion: {_RBAC}/v1",
+            f"kind: {kind}Binding",
+            named,
+            f"roleRef: {{apiGroup: {_RBAC}, kind: {kind}, name: {role}}}",
+            f"subjects: [{{apiGroup: {_RBAC}, kind: User, name: {json.dumps(user)}}}]",
+        ]
+    )
 
-    ordered = sorted(lacking, key=what)
-    return [(name, [each.verb for each in group]) for name, group in groupby(ordered, key=what)]
+
+def _rules(wanted: Sequence[Permission]) -> Iterator[str]:
+    """One rule for each kind, its verbs in their order."""
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for each in wanted:
+        resource = f"{each.kind.plural}{f'/{each.subresource}' if each.subresource else ''}"
+        verbs.setdefault((each.kind.group, resource), []).append(each.verb)
+    for (group, resource), allowed in verbs.items():
+        each_once = ", ".join(dict.fromkeys(allowed))
+        yield f'- {{apiGroups: ["{group}"], resources: [{resource}], verbs: [{each_once}]}}'
+
+
+async def _name_of_user(cluster: Cluster) -> str:
+    """As the API server knows it; a service account is a user called system:serviceaccount:NAMESPACE:NAME."""
+    review = {"apiVersion": WHOAMI.api_version, "kind": WHOAMI.kind}
+    answer = await cluster.create(WHOAMI, "", review)
+    return str(answer.get("status", {}).get("userInfo", {}).get("username", ""))
 
 
 async def _held(cluster: Cluster, wanted: Permission) -> bool:

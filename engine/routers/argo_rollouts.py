@@ -18,7 +18,7 @@ from engine.inputs import Observation
 from engine.kube.cluster import Cluster
 from engine.kube.errors import KubeConflict, KubeError
 from engine.kube.marks import BY, ENGINE, INTENT, RELEASE, WEIGHT, annotate, annotations_of, marks_of, pointer, unmark
-from engine.kube.permissions import grant, missing
+from engine.kube.permissions import granting, missing
 from engine.kube.resources import DEPLOYMENTS, PODS, REPLICASETS, ROLLOUTS
 from engine.kube.watched import Watched
 from engine.kube.workloads import selector_of
@@ -225,12 +225,14 @@ class ArgoRolloutsRouter(Router):
         """What a release will need of the cluster, of the Rollout and of Argo, tried without changing anything."""
         try:
             rollout = await self._read()
-            lacking = await missing(self._cluster, permissions_for(rollout, self._config.namespace))
+            wanted = permissions_for(rollout, self._config.namespace)
+            lacking = await missing(self._cluster, wanted)
+            mend = await granting(self._cluster, wanted) if lacking else ""
         except RouterError as error:
             return [Finding("bad", "target", str(error))]
         may = Finding("ok", "permissions", "read the Rollout, its ReplicaSets and pods; order Argo Rollouts")
         if lacking:
-            may = Finding("bad", "permissions", f"may not {', '.join(map(str, lacking))}", grant(lacking))
+            may = Finding("bad", "permissions", f"may not {', '.join(map(str, lacking))}", mend)
         return [may, *self._steps_finding(rollout), *findings_of(rollout)]
 
     def manual_rollback(self, release: str) -> str:

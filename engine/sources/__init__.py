@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 
 from engine.finding import Finding
 from engine.plan.selector import Subject
-from engine.sources.reading import Query, Reading
+from engine.sources.reading import PART, Query, Reading
 
 
 class Source(ABC):
@@ -48,7 +48,8 @@ def _finding_of(query: Query, reading: Reading) -> Finding:
     doubt = reading.doubts.get(name, "")
     if doubt:
         return Finding("bad", f"metric {name}", doubt)
-    sides = {side for (metric, side, _) in reading.values if metric == name}
+    # Of a part alone nothing can be said: without its total the metric has no data.
+    sides = {side for (metric, side, role) in reading.values if metric == name and role != PART}
     if "stable" not in sides:
         return Finding("bad", f"metric {name}", "shows nothing of stable", "check the selector against what is served")
     said = "canary and stable" if "canary" in sides else "stable; nothing of the canary yet"

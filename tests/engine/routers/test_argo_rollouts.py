@@ -269,7 +269,7 @@ async def test_the_doctor_says_what_is_missing_of_permissions_and_what_makes_a_w
     await limited.close()
     assert [each.what for each in bad] == ["permissions"]
     assert "patch rollouts.argoproj.io/status" in bad[0].said
-    assert "--verb=patch --resource=rollouts.argoproj.io/status" in bad[0].mend
+    assert "resources: [rollouts/status], verbs: [patch]" in bad[0].mend
 
 
 # --- without traffic routing
