@@ -514,6 +514,13 @@ class OldSideReleased(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded(Event):
+    """Release `by` has the target now: this one keeps nothing there any more, and guards and gives back nothing."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled(Event):
     who: str
     reason: str

@@ -12,10 +12,9 @@ from engine.capacity import short_of
 from engine.checklist import checks_behind
 from engine.events import CheckOutcome, Step
 from engine.judge.share import disagreement
-from engine.state import FORWARD, GOING_BACK, RINGING, CheckState, Phase, State, worst
+from engine.state import FORWARD, GOING_BACK, MISPLACED, RINGING, CheckState, Phase, State, worst
 
 EITHER_LEAST_S = 120.0  # with `until: either` a stage still bakes this long, if its bake is not shorter
-MISPLACED = ("stuck", "drift", "capacity")  # holds that mean: the weight is not where the stage wants it
 
 
 def enough_bake(state: State) -> bool:
@@ -37,7 +36,9 @@ def blockers(state: State, at: float, *, proof_only: bool = False) -> tuple[str,
     if state.phase not in FORWARD:
         return (f"the release is {state.phase.value.replace('_', ' ')}",)
     found = [*state.holds.values(), *(question.text for question in state.questions.values())]
-    found += _unready_route(state) or _stale_route(state, at) or _other_share(state)
+    found += unready_route(state) or _stale_route(state, at) or _other_share(state)
+    if state.way_back_problem and not proof_only:
+        found.append(f"the way back was tried, and would fail: {state.way_back_problem}")
     if state.shifting:
         found.append(f"waits until {state.desired}% is in effect")
     if state.phase is Phase.PREFLIGHT:
@@ -49,22 +50,29 @@ def blockers(state: State, at: float, *, proof_only: bool = False) -> tuple[str,
         if not proof_only and not found and state.step is not Step.GATE:
             found.append("the stage's checks have not run yet")
     else:
-        found += _unfinished(state) + _checks(state, "post")
+        found += _awaited(state) + _unfinished(state) + _checks(state, "post")
     if state.paused_by and not proof_only:
         found.append(f"paused by {state.paused_by}")
     return tuple(found)
 
 
 def _awaited(state: State) -> list[str]:
-    """The next weight is not written yet: a side is too small for it."""
-    if state.step is not Step.SHIFT or state.shifting or state.rule is None or state.desired == state.rule.weight:
+    """The wanted weight is not written yet: a side is too small for it."""
+    weight = state.wanted_weight
+    if state.shifting or state.desired == weight:
         return []
-    return [short_of(state, state.rule.weight) or f"waits until {state.rule.weight}% is written"]
+    return [short_of(state, weight) or f"waits until {weight}% is written"]
+
+
+def finish_done(state: State) -> bool:
+    """A copy or a handover that this release began is complete, and nothing of it is under way."""
+    effort = state.finishing
+    return state.finished and effort is not None and effort.answered_at is not None
 
 
 def _unfinished(state: State) -> list[str]:
     """A copy or a handover is not complete."""
-    if state.rules.finish == "swap" or state.finished:
+    if state.rules.finish == "swap" or finish_done(state):
         return []
     said = f": {state.finishing.detail}" if state.finishing is not None and state.finishing.detail else ""
     return [f"the {state.rules.finish} is not complete{said}"]
@@ -74,8 +82,8 @@ def _stale(state: State, read_at: float | None, at: float) -> bool:
     return read_at is None or at - read_at > 3 * state.rules.interval_s
 
 
-def _unready_route(state: State) -> list[str]:
-    """Why nothing may be raised, by whatever order."""
+def unready_route(state: State) -> list[str]:
+    """Why nothing may be raised, by whatever order; empty when it may."""
     if state.router_problem:
         return [f"the router cannot be read: {state.router_problem}"]
     if state.observed_at is None:
@@ -87,9 +95,9 @@ def _unready_route(state: State) -> list[str]:
 
 def _other_share(state: State) -> list[str]:
     """The source counts another share of requests than the router shows."""
-    if state.phase is not Phase.STAGE or state.observed is None:
+    if state.phase is not Phase.STAGE:
         return []
-    found = disagreement(*state.served, state.share if state.share is not None else state.observed)
+    found = disagreement(*state.served)
     return [found] if found else []
 
 
@@ -112,6 +120,8 @@ def _preflight(state: State) -> list[str]:
     if state.canary_wanted and state.canary != state.canary_wanted:
         return [f"{state.canary} runs as canary, and this release is of {state.canary_wanted}"]
     found = ["stable's past is read first"] if state.past_s is None else []
+    if state.raises_out:  # of the revision before: it may land yet
+        found.append("an earlier write is not answered yet")
     found += _checks(state, "pre", settled=True)
     still_open = state.open_items("pre")
     if still_open:
@@ -249,11 +259,11 @@ def _override(asked: _Asked) -> str:
         return f"nothing overrides the checks before the release: {'; '.join(blockers(state, asked.at))}"
     if state.paused_by:
         return f"paused by {state.paused_by}: resume first"
-    unready = _unready_route(state)
+    unready = unready_route(state)
     if unready:
         return f"{unready[0]}: an override can't mend that"
     misplaced = any(cause in state.holds for cause in MISPLACED)
-    if misplaced or state.shifting or state.observed != state.desired:
+    if misplaced or state.shifting or state.observed != state.desired or _awaited(state):
         return "the weight is not where this stage wants it: retry, or roll back; an override can't mend that"
     return ""
 
@@ -289,18 +299,26 @@ def _retry(asked: _Asked) -> str:
     if state.phase not in FORWARD:
         return _over(state)
     if any(cause in state.holds for cause in MISPLACED):
-        unready = _unready_route(state)
-        return f"not yet: {unready[0]}" if unready else ""
+        missing = [*unready_route(state), *_too_small(state)]
+        return f"not yet: {missing[0]}" if missing else ""
     if to_ask_again(state) or "revision" in state.holds:
         return ""
     return "there is nothing to retry: no check failed, no shift is stuck"
 
 
+def _too_small(state: State) -> list[str]:
+    """Why a raise tried again would only wait. Where it waits for capacity, to try again is to ask for the size."""
+    raises = state.wanted_weight > (state.observed or 0)
+    short = short_of(state, state.wanted_weight) if raises and "capacity" not in state.holds else ""
+    return [short] if short else []
+
+
 def _cancel(asked: _Asked) -> str:
     state = asked.state
-    if state.phase is not Phase.PREFLIGHT:
-        return _over(state) if state.phase not in FORWARD else "traffic has moved: roll back instead"
-    return "traffic has moved: roll back instead" if state.moved else ""
+    if state.phase not in FORWARD:
+        return _over(state)
+    carries = state.phase is Phase.STAGE and bool(state.observed)
+    return "traffic has moved: roll back instead" if state.moved or carries else ""
 
 
 def _tick(asked: _Asked) -> str:

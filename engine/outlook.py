@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from engine.capacity import short_of
 from engine.events import Step
-from engine.gates import EITHER_LEAST_S, MISPLACED, blockers, enough_bake, refusal, to_ask_again
-from engine.state import FAILING, FINAL, GOING_BACK, RINGING, Phase, State
+from engine.gates import EITHER_LEAST_S, blockers, enough_bake, finish_done, refusal, to_ask_again, unready_route
+from engine.state import FAILING, FINAL, GOING_BACK, MISPLACED, RINGING, Phase, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,7 @@ def _next(state: State, at: float) -> Outlook:
     if state.phase is Phase.PREFLIGHT:
         return _preflight(state, at)
     if state.phase is Phase.FINISHING:
-        return Outlook(
-            "; ".join(blockers(state, at)) or "the checks after the release", "promoted", None, _retry(state)
-        )
+        return _finishing(state, at)
     return _stage(state, at)
 
 
@@ -59,7 +58,31 @@ def _ended(state: State, at: float) -> Outlook:
     if state.phase is Phase.PROMOTED and state.keep_until is not None and at <= state.keep_until:
         return Outlook("promoted; the old side is kept", "it is no way back any more", state.keep_until, ("rollback",))
     why = f": {state.ending}" if state.ending else ""
-    return Outlook(f"{state.phase.value.replace('_', ' ')}{why}", "nothing more happens", None, ())
+    ended = f"{state.phase.value.replace('_', ' ')}{why}"
+    if state.phase is Phase.ROLLED_BACK and state.moved and state.observed and not state.superseded:
+        return _disturbed(state, ended, at)
+    effort = state.letting_go
+    if effort is not None and effort.answered_at is not None and not effort.ok:
+        ended += f"; what it held of the target could not be given back: {effort.detail}"
+    elif effort is None and _holds_still(state):
+        ended += "; what it held of the target is not given back yet"
+    if state.guarded(at) and state.ended_at is not None:
+        return Outlook(
+            ended, "until then traffic put on the canary is taken back", state.ended_at + state.rules.guard_s
+        )
+    return Outlook(ended, "nothing more happens", None, ())
+
+
+def _holds_still(state: State) -> bool:
+    return state.rules.holds_target and state.keep_until is None
+
+
+def _disturbed(state: State, ended: str, at: float) -> Outlook:
+    """Traffic is on the canary again after a roll back."""
+    who = f" by {state.hand}" if state.hand else ""
+    said = f"{ended}; {state.observed:g}% were put on the canary again{who}"
+    then = "it is being taken back" if state.guarded(at) and state.shifting else "nobody takes it back"
+    return Outlook(said, then, None, ("rollback",))
 
 
 def _going_back(state: State) -> Outlook:
@@ -68,9 +91,21 @@ def _going_back(state: State) -> Outlook:
     if state.late:
         return Outlook(f"{state.late}; by hand: {state.manual_rollback}", "it goes on trying", None, ("rollback",))
     if state.intent is None:
-        return Outlook("nothing of stable is ready to take the traffic", "it goes back at once", limit, ("rollback",))
-    said = "" if state.intent.ok or not state.intent.detail else f" ({state.intent.detail})"
-    return Outlook(f"all traffic on stable, read twice{said}", "rolled back", limit, ())
+        said = _asked_for(state)
+        return Outlook(
+            f"nothing of stable is ready to take the traffic{said}", "it goes back at once", limit, ("rollback",)
+        )
+    said = "" if state.intent.ok or not state.intent.detail else state.intent.detail
+    said = said or state.pending or ("an earlier write is not answered yet" if state.raises_out else "")
+    return Outlook(f"all traffic on stable, read twice{f' ({said})' if said else ''}", "rolled back", limit, ())
+
+
+def _asked_for(state: State) -> str:
+    """What became of the wish for another size."""
+    effort = state.capacity
+    if effort is None or not effort.detail:
+        return ""
+    return f" ({effort.detail})" if effort.ok else f" (refused: {effort.detail})"
 
 
 def _held(state: State) -> Outlook:
@@ -106,7 +141,7 @@ def _stage(state: State, at: float) -> Outlook:
     assert rule is not None
     then = f"{following}%" if following is not None else "the release is finished"
     if state.step is Step.SHIFT:
-        return Outlook(f"{state.desired}% in effect", "warmup", state.step_at + state.rules.converge_s, ())
+        return _shift(state, "warmup")
     if state.step is Step.WARMUP:
         return Outlook("warmup, not judged yet", "bake", at + max(0.0, rule.warmup_s - state.warmed_s), ())
     if not enough_bake(state):
@@ -119,10 +154,35 @@ def _stage(state: State, at: float) -> Outlook:
     )
 
 
+def _shift(state: State, then: str) -> Outlook:
+    """The wanted weight is under way, or waits for something before it is written."""
+    weight = state.wanted_weight
+    if state.shifting:
+        said = f": {state.pending}" if state.pending else ""
+        return Outlook(f"{state.desired}% in effect{said}", then, state.step_at + state.rules.converge_s, ())
+    short = short_of(state, weight)
+    if short:
+        until = state.step_at + state.rules.capacity_s
+        return Outlook(f"{short}{_asked_for(state)}", f"{weight}% is written; else it is held", until, ("cancel",))
+    unready = unready_route(state)
+    return Outlook(unready[0] if unready else f"{weight}% is to be written", f"{weight}% is written", None, ("cancel",))
+
+
+def _finishing(state: State, at: float) -> Outlook:
+    if state.shifting or state.desired != state.wanted_weight:
+        return _shift(state, f"the {state.rules.finish}" if state.rules.finish != "swap" else "the checks after it")
+    if state.rules.finish != "swap" and not finish_done(state):
+        effort = state.finishing
+        said = f": {effort.detail}" if effort is not None and effort.detail else ""
+        return Outlook(f"the {state.rules.finish} is under way{said}", "the checks after it", None, ("rollback",))
+    found = blockers(state, at)
+    return Outlook("; ".join(found) or "the checks after the release", "promoted", None, _retry(state))
+
+
 def _baking(state: State, at: float, then: str) -> Outlook:
     rule = state.rule
     assert rule is not None
-    trouble = state.router_problem or state.source_problem
+    trouble = state.router_problem or state.source_problem or state.pending
     if trouble:
         return Outlook(f"bake, which stands still: {trouble}", then, None, ())
     counted = state.requests >= rule.min_requests

@@ -1,5 +1,5 @@
 """Does the traffic say the same as the router? The canary's share of the requests that the source counted, against the
-weight that the router shows.
+share that the router showed meanwhile.
 
 A difference counts when it is beyond chance at every look (the mixture boundary of a sum with this variance: Robbins
 1970, Howard et al. 2021, "Time-uniform Chernoff bounds") and large enough to matter: proxies deal out requests
@@ -17,12 +17,13 @@ LEAST_POINTS = 0.01
 LEAST_PART = 0.2  # of the smaller side
 
 
-def disagreement(canary: float, both: float, percent: float) -> str:
-    """What the source counted against `percent` on the canary, in a sentence; "" while that may be chance."""
+def disagreement(canary: float, both: float, due: float) -> str:
+    """What the source counted of the canary's requests against how many were due by the router, out of `both` sides',
+    in a sentence; "" while that may be chance."""
     if both <= 0:
         return ""
-    expected = percent / 100
-    off = abs(canary / both - expected)
+    expected = due / both
+    off = abs(canary - due) / both
     if off <= max(LEAST_POINTS, LEAST_PART * min(expected, 1 - expected)):
         return ""
     variance = SPREAD * both * max(expected * (1 - expected), LEAST_POINTS)
@@ -30,6 +31,6 @@ def disagreement(canary: float, both: float, percent: float) -> str:
     if off * both <= math.sqrt(spread * math.log(spread / (MIXTURE * CHANCE * CHANCE))):
         return ""
     return (
-        f"the router shows {percent:g}% on the canary, and the source counts {canary / both:.1%} "
+        f"the router shows {100 * expected:.3g}% on the canary, and the source counts {canary / both:.1%} "
         f"({canary:.0f} of {both:.0f} requests)"
     )

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field
 
 from engine import events as ev
-from engine import release as machine
 from engine.checklist import default_items
 from engine.events import CheckOutcome, Event, Rules, StageRule
 from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, PastLearned, Took
@@ -123,9 +122,8 @@ class Rehearsal:
     def check(self, name: str, outcome: CheckOutcome = CheckOutcome.PASS, summary: str = "200 in 12 ms") -> None:
         """The running check of that name answers."""
         running = next(c for c in self.state.checks.values() if c.name == name and c.outcome is None)
-        listed = machine._list(running.list)
         self.feed(
-            Checked(at=self.at, list=listed, name=name, attempt=running.attempt, outcome=outcome, summary=summary)
+            Checked(at=self.at, list=running.list, name=name, attempt=running.attempt, outcome=outcome, summary=summary)
         )
 
     def look(self, *, bad: dict[str, tuple[float, Outcome, str]] | None = None, problem: str = "") -> None:
