@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.kube.marks import INTENT, Operation, annotate, annotations_of, pointer
+from engine.kube.marks import Operation, annotations_of, pointer
+from engine.kube.place import Place
 from engine.routers import RouterError
 
 Object = Mapping[str, Any]
@@ -18,7 +19,7 @@ CONDITIONS: Final = ("Accepted", "ResolvedRefs")
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Place):
     """Where a route has the two sides: the index and name (if any) of the rule, the indices of its backends."""
 
     rule: int
@@ -41,13 +42,9 @@ class Layout:
         written = ((self.stable, 100 - canary), (self.canary, canary))
         return [{"op": "add", "path": self._backend(side, "weight"), "value": weight} for side, weight in written]
 
-    def marked(self, values: Mapping[str, str]) -> list[Operation]:
-        """That the route carries these annotations."""
-        return annotate(values, first=not self.annotated)
-
-    def jq(self) -> str:
+    def jq(self) -> list[str]:
         """The weights as a jq path."""
-        return f".spec.rules[{self.rule}].backendRefs[].weight"
+        return [f".spec.rules[{self.rule}].backendRefs[].weight"]
 
     def pointers(self) -> list[str]:
         """The weights as JSON Pointers."""
@@ -120,21 +117,6 @@ def pending_of(route: Object) -> str:
         + [why for status in said.get(parent, ()) for why in _doubts(status, parent[3], route)]
     ]
     return "; ".join(dict.fromkeys(reasons))
-
-
-def compared_with(generation: str, intent: str) -> str:
-    """What a raise is compared with: the spec's generation and the last number written, which a roll back changes."""
-    return f"{generation} {intent}".rstrip()
-
-
-def tests_of(compared: str, layout: Layout) -> list[Operation]:
-    """That the route is still as `compared` (made by `compared_with`) says."""
-    generation, _, intent = compared.partition(" ")
-    tests: list[Operation] = [{"op": "test", "path": "/metadata/generation", "value": int(generation)}]
-    if intent:
-        return [*tests, {"op": "test", "path": pointer("metadata", "annotations", INTENT), "value": intent}]
-    where = pointer("metadata", "annotations", INTENT) if layout.annotated else "/metadata/annotations"
-    return [*tests, {"op": "test", "path": where, "value": None}]  # absent
 
 
 def retries_of(route: Object, layout: Layout) -> str:

@@ -39,6 +39,10 @@ class Addresses(PlanPart):
     stable: Url | None = Field(default=None, description="Stable by itself.")
     public: Url | None = Field(default=None, description="What users ask.")
 
+    def given(self) -> dict[str, str]:
+        """Those that the plan says."""
+        return {side: str(url) for side, url in self.model_dump(exclude_none=True).items()}
+
 
 class KubeConfig(RouterConfig):
     """How a router reaches its cluster."""
