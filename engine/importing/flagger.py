@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.importing.argo import PROMETHEUS
 from engine.importing.draft import Draft, MetricDraft, Object, Part, StageDraft, rising, service_name
+from engine.importing.offered import GATES
 from engine.importing.queries import Bounds, metric_of
 from engine.plan.units import NotUnderstoodError, parse_duration, show_duration, show_percent
 
@@ -38,7 +39,7 @@ def draft_of_canary(canary: Object, templates: Mapping[str, Object], keys: Mappi
     addresses = [address for one in templates.values() if (address := _address(one))]
     draft = Draft(
         service=service_name(name),
-        router=Part("flagger", {**keys, "canary": name}),
+        router=Part("flagger", {**keys, "canary": name, "gates": GATES}),
         source=Part("prometheus", {"url": addresses[0] if addresses else PROMETHEUS}),
         origin=f"Canary {name}",
         stages=stages,
@@ -55,6 +56,7 @@ def _notes(addresses: Sequence[str]) -> Iterator[str]:
         yield "source: no MetricTemplate named a Prometheus; Flagger's own metrics come from its -metrics-server"
     yield "stages: Flagger goes on at its interval; a bake here is the least time that laneshift keeps a weight"
     yield "the Canary: it must ask laneshift at its gates; laneshift doctor prints the webhooks"
+    yield "gates: put 16 letters or digits or more into the file secrets/flagger-gates of the engine's state folder"
 
 
 def _analysis(canary: Object) -> Object:
@@ -95,7 +97,7 @@ def _own(canary: Object, name: str) -> str:
 def _without_names(name: str, bounds: Bounds) -> MetricDraft | None:
     """Flagger's own metrics have lines that are known and series that depend on its mesh."""
     if name == "request-success-rate" and bounds.least is not None:
-        keys = {
+        keys: dict[str, Any] = {
             "total": 'http_requests_total{version="$version"}',
             "bad": 'http_requests_total{version="$version",code=~"5.."}',
             "alert": f"> {show_percent(round(1 - bounds.least / 100, 6))}",
