@@ -201,7 +201,7 @@ class Connection:
         return time.time() > ends - min(RENEW_BEFORE_S, (ends - self._read_at) / 2)
 
     def _note_clock(self, answer: Answer) -> None:
-        with suppress(ValueError, TypeError):
+        with suppress(KeyError, ValueError, TypeError):
             self.clock_skew = parsedate_to_datetime(answer.headers["Date"]).timestamp() - time.time()
 
 
