@@ -21,12 +21,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.finding import Finding
 from engine.plan.selector import Subject
 from engine.plan.units import show_duration
 from engine.sources import Source
 from engine.sources.config import PrometheusConfig
 from engine.sources.http_client import HttpError, Renewed
 from engine.sources.prometheus_api import Answer, PrometheusApi
+from engine.sources.prometheus_examine import Examination
 from engine.sources.prometheus_rhythm import Rhythms
 from engine.sources.prometheus_series import Ask, Read, asks, read_series, scrape_times, values_of
 from engine.sources.prometheus_targets import Targets, Values, down, first_sight, question_of
@@ -114,6 +116,12 @@ class PrometheusSource(Source):
             numbers = range(first, min(first + STEPS, 1))
             readings += await self._steps(asked, [end + number * step for number in numbers], step, unknown)
         return readings
+
+    async def examine(self, queries: tuple[Query, ...], *, canary: Subject, stable: Subject) -> list[Finding]:
+        """The server, its clock, each metric with the age of its scrapes, and an alert rule for each."""
+        await self._api.renew()
+        subjects: dict[Side, Subject] = {"stable": stable, "canary": canary}
+        return await Examination(self._api, self._interval, self._now).findings(queries, subjects)
 
     async def close(self) -> None:
         """Let go of connections."""

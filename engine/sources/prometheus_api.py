@@ -16,6 +16,7 @@ from engine.plan.problem import printable
 from engine.sources.config import PrometheusConfig
 from engine.sources.http_client import LONGEST_SAID, HttpClient, HttpError, Renewed, said_of
 
+_OTHER = "{} answers HTTP {}, not as Prometheus does: is the address right?"
 PARALLEL = 8  # questions at a time; a server answers 20 of everybody's at once by default
 
 
@@ -62,9 +63,38 @@ class PrometheusApi:
         async with self._turns, self._http.limit():
             return await self._asked("query_range", {"query": expression, **times})
 
+    async def clock(self) -> float:
+        """The server's own time in seconds since the epoch. Raises HttpError."""
+        said = await self._data("POST", "query", {"query": "time()"})
+        try:
+            return float(said["result"][1])
+        except (LookupError, TypeError, ValueError) as error:
+            raise HttpError(f"{self._http.name} does not tell its time") from error
+
+    async def version(self) -> str:
+        """What the server calls itself. Raises HttpError."""
+        said = await self._data("GET", "status/buildinfo")
+        return printable(str(said.get("version", "")), LONGEST_SAID) if isinstance(said, dict) else ""
+
+    async def alerts(self) -> list[tuple[str, str]]:
+        """(name, expression) of every alert rule. Raises HttpError."""
+        said = await self._data("GET", "rules?type=alert")
+        try:
+            rules = [rule for group in said["groups"] for rule in group["rules"]]
+            return [(str(rule["name"]), str(rule["query"])) for rule in rules]
+        except (LookupError, TypeError) as error:
+            raise HttpError(f"{self._http.name} lists no rules") from error
+
     async def close(self) -> None:
         """Let go of connections."""
         await self._http.close()
+
+    async def _data(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Any:
+        async with self._http.limit():
+            answer = await self._http.ask(method, self._base + path, form)
+        if refused := said_of(answer.status_code, self._http.name):
+            raise HttpError(refused)
+        return _said_by(self._http.name, answer.status_code, answer.content)["data"]
 
     async def _asked(self, path: str, question: Mapping[str, str]) -> Answer:
         # Thanos leaves out what it can't reach unless it is told not to; the others ignore that parameter.
@@ -78,14 +108,24 @@ class PrometheusApi:
 
 def _answer(name: str, status: int, body: bytes) -> Answer:
     """Raises HttpError for whatever is no successful answer of this API."""
+    answer = _said_by(name, status, body)
     try:
-        answer = json.loads(body)
-        if answer["status"] == "error":
-            raise HttpError(f"{name}: {_said(answer['errorType'])}: {_said(answer['error'])} (HTTP {status})")
         warning = "; ".join(_said(each) for each in answer.get("warnings") or ())
         return Answer(tuple(_written(series) for series in answer["data"]["result"]), warning)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise HttpError(f"{name} answers HTTP {status}, not as Prometheus does: is the address right?") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HttpError(_OTHER.format(name, status)) from error
+
+
+def _said_by(name: str, status: int, body: bytes) -> dict[str, Any]:
+    """The JSON around an answer. Raises HttpError."""
+    try:
+        answer: dict[str, Any] = json.loads(body)
+        if answer["status"] == "error":
+            raise HttpError(f"{name}: {_said(answer['errorType'])}: {_said(answer['error'])} (HTTP {status})")
+        answer["data"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise HttpError(_OTHER.format(name, status)) from error
+    return answer
 
 
 def _written(series: Mapping[str, Any]) -> Written:

@@ -45,9 +45,8 @@ class FakePrometheus:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
         except (asyncio.IncompleteReadError, ConnectionError):
             return
-        length = next(
-            int(line.split(":")[1]) for line in head.splitlines() if line.lower().startswith("content-length")
-        )
+        lengths = (line.split(":")[1] for line in head.splitlines() if line.lower().startswith("content-length"))
+        length = int(next(lengths, "0"))
         form = {name: one[0] for name, one in parse_qs((await reader.readexactly(length)).decode()).items()}
         self.heads.append(head)
         self.asked.append({**form, "path": head.split(" ")[1]})
@@ -55,7 +54,8 @@ class FakePrometheus:
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.slowness)
         self.at_once -= 1
-        answer = next((answer for part, answer in self.answers if part in form["query"]), matrix())
+        asked = form.get("query", head.split(" ")[1])
+        answer = next((answer for part, answer in self.answers if part in asked), matrix())
         if answer is not NEVER:
             writer.write(answer)
             writer.close()
@@ -84,6 +84,11 @@ def matrix(*found: Mapping[str, Any], warnings: Sequence[str] = ()) -> bytes:
     """A successful answer with these series."""
     said = {"status": "success", "data": {"resultType": "matrix", "result": found}, "warnings": warnings}
     return answered(200, json.dumps(said).encode())
+
+
+def told(data: Any) -> bytes:
+    """A successful answer with other data than series."""
+    return answered(200, json.dumps({"status": "success", "data": data}).encode())
 
 
 def refused(status: int, kind: str, why: str) -> bytes:
