@@ -14,7 +14,7 @@ from cli.start import text_of
 from engine.client import EngineClient, ensure_engine
 
 WIDTH = 80
-LONGEST_TITLE = 24
+LONGEST_TITLE = 16  # a longer one pushes its own first line
 GRADES = ("ok", "warn", "bad")
 AT_THE_END = {
     "bad": "mend what is bad before you start: a release would fail there, or could not be taken back",

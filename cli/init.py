@@ -195,4 +195,4 @@ def _said(file: Path, written: list[str], notes: list[str]) -> str:
     lines = [f"wrote {path}" for path in written]
     if notes:
         lines += ["still to do", *(f"  {note}" for note in notes)]
-    return "\n".join([*lines, f"then: laneshift lint {file}, laneshift doctor {file}, laneshift start {file}"])
+    return "\n".join([*lines, "then", f"  laneshift lint {file}", f"  laneshift doctor {file}"])

@@ -31,6 +31,8 @@ async def examine_traffic(
     if not counted:
         return []
     readings = await source.past(counted, stable=stable, seconds=PAST_S, step=interval_s)
+    if readings and all(one.problem for one in readings):
+        return [Finding("warn", WHAT, "not known while the source can't be read")]
     if sum(not one.problem for one in readings) < 2:
         if interval_s > LONGEST_WAIT_S:
             said = f"not known: the source keeps no past of stable, and reads only every {show_duration(interval_s)}"
@@ -90,9 +92,9 @@ def _finding(stage: list[Outlook]) -> Finding:
 def _said(stage: list[Outlook], slowest: Outlook) -> str:
     requests = max(stage, key=lambda one: one.stage.requests_s).stage
     proof = max(slowest.stage.line_s, slowest.stage.ratio_s)
-    parts = [f"{requests.least:,} requests take {words.duration(requests.requests_s)}"] if requests.least else []
+    parts = [f"{requests.least:,} requests: {words.duration(requests.requests_s)}"] if requests.least else []
     if proof == inf:
         parts.append(f"stable itself is too near the line of {slowest.metric.name} to prove anything")
     elif proof:
-        parts.append(f"to prove {slowest.metric.name} well takes {words.duration(proof)}")
+        parts.append(f"proof that {slowest.metric.name} is well: {words.duration(proof)}")
     return ", ".join(parts) or "asks for no proof"

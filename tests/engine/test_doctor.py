@@ -4,6 +4,7 @@ the others."""
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from engine.client import EngineRefused
 from engine.doctor import Place, examination, examine
 from engine.finding import Finding
 from engine.inputs import Observation
@@ -23,6 +25,7 @@ from engine.plan.selector import Subject
 from engine.routers import Router, RouterError, Write
 from engine.sources import Source
 from engine.sources.reading import PART, TOTAL, Reading
+from tests.engine.served import served
 
 PLAN: dict[str, Any] = {
     "service": "shop",
@@ -265,7 +268,7 @@ async def test_checks_ask_where_the_router_knows_an_address(ward: Ward):
 async def test_traffic_is_read_out_of_the_past_and_stages_say_how_long_they_take(ward: Ward):
     found = await ward.found()
     assert found["traffic"].said == "100 requests/s of stable in the last 10 min"
-    assert found["stage 1, 10%"].said.startswith("1,000 requests take 2 min")
+    assert found["stage 1, 10%"].said.startswith("1,000 requests: 2 min, proof that errors is well: ")
     assert found["stage 1, 10%"].said.endswith("judged for 14m")
     assert ward.source.asked == [Subject("v1")], "only the source's own examination read it"
 
@@ -274,7 +277,7 @@ async def test_a_bake_that_is_too_short_is_told_its_length(ward: Ward):
     ward.source.rps = 2
     found = (await ward.found())["stage 1, 10%"]
     assert (found.grade, found.mend) == ("warn", "stages[0].bake: 1h25m")
-    assert "1,000 requests take 83 min" in found.said
+    assert "1,000 requests: 83 min" in found.said
 
 
 async def test_a_stable_past_its_own_line_lets_nothing_pass(ward: Ward):
@@ -287,6 +290,13 @@ async def test_without_requests_it_says_so(ward: Ward):
     ward.source.rps = 0
     found = (await ward.found())["traffic"]
     assert (found.grade, "no request in the last 10 min" in found.said) == ("warn", True)
+
+
+async def test_a_source_that_can_not_be_read_tells_nothing_of_traffic(ward: Ward):
+    ward.source.problem = "no answer"
+    found = await ward.found()
+    assert (found["source"].grade, found["source"].said) == ("bad", "no answer")
+    assert found["traffic"].said == "not known while the source can't be read"
 
 
 async def test_a_source_without_a_past_is_read_twice_or_not_at_all(ward: Ward, monkeypatch):
@@ -351,3 +361,18 @@ async def test_a_link_that_nobody_serves_is_a_warning(ward: Ward):
 def test_a_link_holds_no_secret():
     with pytest.raises(ValueError, match="without a secret"):
         Plan.model_validate(PLAN | {"links": {"dashboard": "http://${env:USER}@grafana/x"}})
+
+
+# --- over the socket
+
+
+async def test_an_engine_examines_for_its_clients_and_refuses_a_wrong_plan(ward: Ward, monkeypatch):
+    async with served(monkeypatch) as engine:
+        monkeypatch.setattr("engine.routers.sandbox.SandboxRouter", lambda _config: ward.route)
+        monkeypatch.setattr("engine.sources.scrape.ScrapeSource", lambda _config: ward.source)
+        examined = await asyncio.to_thread(engine.client.examine, json.dumps(PLAN), "plan.yaml", canary="v3")
+        with pytest.raises(EngineRefused, match="servce: found an unknown key"):
+            await asyncio.to_thread(engine.client.examine, "servce: shop", "plan.yaml")
+    told = {one["what"]: one for one in examined}
+    assert told["plan"] == {"grade": "ok", "what": "plan", "said": "valid: 2 stages, 30m at least", "mend": ""}
+    assert "not v3" in told["start"]["said"]

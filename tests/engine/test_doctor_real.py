@@ -153,7 +153,7 @@ async def test_where_all_is_there_nothing_is_bad(ward: Ward):
     assert {"cluster", "credentials", "permissions", "route", "start", "traffic", "rollback.sh"} <= told.keys()
     assert "v1.1.0" in told["start"].said
     assert "requests/s of stable" in told["traffic"].said
-    assert "1,000 requests take" in told["stage 1, 10%"].said
+    assert "1,000 requests: " in told["stage 1, 10%"].said
 
 
 async def test_a_missing_route(ward: Ward):
