@@ -8,6 +8,7 @@ route's own weights hold. Source: Envoy's documentation, "Traffic splitting" and
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -17,15 +18,17 @@ import httpx
 from engine.events import SCRIPT
 from engine.finding import Finding
 from engine.routers import RouterError
-from engine.routers.envoy_admin import Split, healthy_hosts, runtime_value, splits_of, started_at
+from engine.routers.envoy_admin import Split, healthy_hosts, runtime_value, splits_of, started_at, status_of
 from engine.routers.proxies import Instance, ProxyRouter
 from engine.routers.proxy_config import EnvoyConfig
+from engine.routers.proxy_line import talk
 from engine.routers.proxy_mark import NO_MARK, Mark
 from engine.routers.proxy_memory import Shown
 from engine.routers.proxy_versions import AnsweredVersions
 
 LIMIT_S: Final = 2.0
 ROUTES: Final = "/config_dump?mask=static_route_configs,dynamic_route_configs"
+_POST_HEAD: Final = ("Content-Length: 0", "Connection: close", "", "")
 STARTED: Final = "/config_dump?mask=last_updated"
 
 _SCRIPT = """
@@ -127,13 +130,13 @@ class _Admin(Instance):
         )
 
     async def write(self, weight: int, mark: Mark) -> None:
-        await self._ask("POST", _written(self._config, weight, mark))
+        await self._post(_written(self._config, weight, mark))
 
     async def put_mark(self, mark: Mark) -> None:
-        await self._ask("POST", f"/runtime_modify?{_mark_key(self._config)}={_in_query(mark)}")
+        await self._post(f"/runtime_modify?{_mark_key(self._config)}={_in_query(mark)}")
 
     async def rehearse(self) -> None:
-        await self._ask("POST", "/runtime_modify?laneshift-rehearsal=")
+        await self._post("/runtime_modify?laneshift-rehearsal=")
 
     async def examine(self) -> list[Finding]:
         await self.rehearse()
@@ -172,23 +175,25 @@ class _Admin(Instance):
         return split
 
     async def _json(self, path: str) -> Any:
-        answer = await self._ask("GET", path)
-        try:
-            return answer.json()
-        except ValueError:
-            raise RouterError(f"{self.name}{path} answered no JSON: {answer.text[:100]}") from None
-
-    async def _ask(self, method: str, path: str) -> httpx.Response:
         try:
             async with asyncio.timeout(LIMIT_S):
-                answer = await self._http.request(method, self.name + path)
+                answer = await self._http.get(self.name + path)
+            return answer.raise_for_status().json()
         except (TimeoutError, httpx.TimeoutException):
             raise RouterError(f"{self.name} did not answer within {LIMIT_S:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise RouterError(f"{self.name}: {str(error) or type(error).__name__}") from None
-        if not answer.is_success:
-            raise RouterError(f"{self.name} answered {answer.status_code}: {answer.text.strip()[:200]}")
-        return answer
+        except ValueError:
+            raise RouterError(f"{self.name}{path} answered no JSON") from None
+
+    async def _post(self, path: str) -> None:
+        address, _, prefix = self.name.removeprefix("http://").partition("/")
+        lines = (f"POST {f'/{prefix}' if prefix else ''}{path} HTTP/1.1", f"Host: {address}", *_POST_HEAD)
+        where = address if re.search(r":\d+$", address) else f"{address}:80"
+        said = await talk(self.name, where, "\r\n".join(lines).encode(), LIMIT_S)
+        status, text = status_of(said)
+        if status != 200:
+            raise RouterError(f"{self.name} answered {status or 'no HTTP'}: {text[:200] or 'nothing'}")
 
 
 def _key(config: EnvoyConfig, cluster: str) -> str:

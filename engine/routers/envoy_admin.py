@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+_STATUS: Final = re.compile(r"HTTP/1\.[01] (\d{3})\b")
+_CHUNK: Final = re.compile(r"[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,15 @@ class Split:
     def others(self, names: Iterable[str]) -> list[str]:
         """The clusters beside these."""
         return [name for name in self.weights if name not in names]
+
+
+def status_of(answer: str) -> tuple[int, str]:
+    """The status of a whole HTTP/1.1 answer, 0 for anything else, and its text without the sizes of its chunks."""
+    head, _, body = answer.partition("\r\n\r\n")
+    found = _STATUS.match(head)
+    if not found:
+        return 0, answer.strip()
+    return int(found[1]), " ".join(line.strip() for line in body.splitlines() if not _CHUNK.fullmatch(line)).strip()
 
 
 def splits_of(dump: Any) -> dict[str, Split]:

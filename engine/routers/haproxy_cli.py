@@ -7,14 +7,13 @@ talking to the old process after a reload.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 from engine.routers import RouterError
+from engine.routers.proxy_line import talk
 
 LIMIT_S: Final = 2.0
-LONGEST: Final = 4 * 1024 * 1024  # bytes of an answer
 STARTING, RUNNING = 1, 2  # srv_op_state; 0 is stopped, 3 stopping
 CHECKED = 0x04  # srv_check_state: health checks are enabled
 
@@ -32,35 +31,11 @@ class Server:
 
 async def ask(address: str, *commands: str) -> list[str]:
     """The answer to each command. Raises RouterError, which begins with the address."""
-    try:
-        async with asyncio.timeout(LIMIT_S):
-            said = await _talk(address, ";".join(commands) + "\n")
-    except TimeoutError:
-        raise RouterError(f"{address} did not answer within {LIMIT_S:g} s") from None
-    except OSError as error:
-        raise RouterError(f"{address}: {error.strerror or error}") from None
+    said = await talk(address, address.removeprefix("tcp://"), (";".join(commands) + "\n").encode(), LIMIT_S)
     answers = _answers(said)
     if len(answers) != len(commands):
         raise RouterError(f"{address} answered {said.strip()[:200] or 'nothing'}")
     return answers
-
-
-async def _talk(address: str, line: str) -> str:
-    if address.startswith("/"):
-        reader, writer = await asyncio.open_unix_connection(address)
-    else:
-        host, _, port = address.removeprefix("tcp://").rpartition(":")
-        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    try:
-        writer.write(line.encode())
-        said = bytearray()
-        while part := await reader.read(65536):
-            said += part
-            if len(said) > LONGEST:
-                break
-        return said.decode(errors="replace")
-    finally:
-        writer.close()
 
 
 def _answers(said: str) -> list[str]:

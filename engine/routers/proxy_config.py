@@ -18,7 +18,7 @@ MOST_INSTANCES: Final = 50
 MOST_SERVERS: Final = 200
 _WORD: Final = re.compile(r"[A-Za-z0-9_.:-]{1,120}")
 _SOCKET: Final = re.compile(r"/[A-Za-z0-9_./@+-]{1,100}")
-_ADMIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
+_ADMIN: Final = re.compile(r"http://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?")
 _TCP: Final = re.compile(r"tcp://([A-Za-z0-9.-]{1,250}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})")
 
 

@@ -13,6 +13,7 @@ from engine.contract.routers import write
 from engine.routers import RouterError, haproxy_cli
 from engine.routers import envoy as envoy_module
 from engine.routers.envoy import EnvoyRouter
+from engine.routers.envoy_admin import status_of
 from engine.routers.haproxy import HaproxyRouter
 from engine.routers.haproxy_cli import ask, servers_of
 from engine.routers.proxy_config import EnvoyConfig, HaproxyConfig
@@ -198,3 +199,26 @@ async def test_envoy_that_does_not_answer_is_given_up(
     admin.answers = dict.fromkeys(GOOD, NEVER)
     with pytest.raises(RouterError, match=r"did not answer within 0\.05 s"):
         await envoy.observe()
+
+
+TAKEN = "/runtime_modify?split.old=100&split.new=0&laneshift.split=laneshift/contract-1/1.1/engine-a/0"
+
+
+async def test_a_way_back_is_one_request_with_both_weights_and_the_mark(admin: Canned, envoy: EnvoyRouter) -> None:
+    admin.answers[TAKEN] = answered(200, b"OK\n")
+    assert await envoy.shift(write(0)) == "1 of 1 took it"
+    assert [(method, path) for method, path, _, _ in admin.seen] == [("POST", TAKEN)]
+
+
+@pytest.mark.parametrize("answer", [BAD["an error"], BAD["not http"], b"x"])
+async def test_a_write_that_envoy_did_not_take_is_an_error(admin: Canned, envoy: EnvoyRouter, answer: bytes) -> None:
+    admin.answers[TAKEN] = answer
+    with pytest.raises(RouterError, match=f"0 of 1 took it; {admin.url} answered"):
+        await envoy.shift(write(0))
+
+
+async def test_what_envoy_says_against_a_write_is_said() -> None:
+    head = "HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked = f"{head}18\r\nNo admin layer specified\r\n0\r\n\r\n"
+    assert status_of(chunked) == (503, "No admin layer specified")
+    assert status_of("SSH-2.0") == (0, "SSH-2.0")
