@@ -40,7 +40,10 @@ async def examine_cluster(cluster: Cluster, wanted: Sequence[Permission]) -> lis
         _credentials(credentials),
         *_clock(cluster.clock_skew),
         *([] if lacking else [Finding("ok", "permissions", f"{who} may do all {len(wanted)} things needed")]),
-        *(Finding("bad", "permissions", f"{who} may not {each}: {each.why}", mend) for each in lacking),
+        *(
+            Finding("warn" if each.optional else "bad", "permissions", f"{who} may not {each}: {each.why}", mend)
+            for each in lacking
+        ),
     ]
 
 

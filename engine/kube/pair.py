@@ -131,12 +131,13 @@ class Pair:
         if not copied(stable):
             await copy_template(self._cluster, side.kind, self.namespace, canary, stable)
 
-    async def restore(self, release: str) -> None:
-        """Give stable its own template again; nothing when it has it."""
+    async def restore(self, release: str) -> bool:
+        """Give stable its own template again. Was it another's?"""
         side = await self.side("stable")
         stable = await self._fresh("stable")
         if copied(stable):
             await restore_template(self._cluster, side.kind, self.namespace, stable, release)
+        return copied(stable)
 
     async def close(self) -> None:
         """Stop watching."""

@@ -17,7 +17,7 @@ _RBAC: Final = "rbac.authorization.k8s.io"
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One verb on one kind in a namespace; `why` ends the sentence "laneshift needs it ..."."""
+    """One verb on one kind in a namespace; `why` says what for; `optional`: only some plans need it."""
 
     verb: str
     kind: Resource
@@ -25,6 +25,7 @@ class Permission:
     why: str
     subresource: str = ""
     name: str = ""
+    optional: bool = False
 
     def __str__(self) -> str:
         part = f"/{self.subresource}" if self.subresource else ""
@@ -32,9 +33,11 @@ class Permission:
         return f"{self.verb} {self.kind.title}{part}{f' {self.name}' if self.name else ''}{where}"
 
 
-def permissions(verbs: str, kind: Resource, namespace: str, why: str, subresource: str = "") -> list[Permission]:
+def permissions(
+    verbs: str, kind: Resource, namespace: str, why: str, subresource: str = "", *, optional: bool = False
+) -> list[Permission]:
     """Several verbs on one kind: `get list watch`."""
-    return [Permission(verb, kind, namespace, why, subresource) for verb in verbs.split()]
+    return [Permission(verb, kind, namespace, why, subresource, optional=optional) for verb in verbs.split()]
 
 
 async def missing(cluster: Cluster, wanted: Sequence[Permission]) -> list[Permission]:

@@ -54,7 +54,8 @@ class KubeRouter(Router, Generic[P]):
         where = f" in context {config.context}" if config.context else ""
         self.target = f"{kind.kind} {config.namespace}/{name}{part}{where}"
         self._layout: P | None = None
-        self._copied = False
+        self._copied: bool | None = None  # None: not read yet
+        self._restored = False
         self._stable_workload = ""
 
     # --- what a kind of router says
@@ -152,6 +153,7 @@ class KubeRouter(Router, Generic[P]):
         """Give back minimums and marks; the canary goes when the ending says so, or when stable is its copy."""
         reading = await self._pair.read()
         done = [await self._pair.give_back()]
+        self._restored = False
         if ending.canary_to_zero or (reading.copied and ending.outcome == "promoted"):
             done.append(await self._pair.shrink_canary())
         item = await self._read()
@@ -213,13 +215,14 @@ class KubeRouter(Router, Generic[P]):
         """What is observed of the object and of both sides."""
         found, weight, pending = marks_of(item), self._weight(item, place), self._pending(item)
         canary, stable = reading.sides.get("canary"), reading.sides.get("stable")
-        if reading.restored and stable and not stable.settled:
-            back = f"stable goes back to its own template: {stable.ready} of {stable.wanted} replicas"
-            pending = "; ".join(filter(None, (pending, back)))
+        copied = reading.copied if stable else bool(self._copied)
+        if (reading.restored or self._restored) and not (stable and stable.settled):
+            ready = f"{stable.ready} of {stable.wanted} replicas" if stable else "it can't be read"
+            pending = "; ".join(filter(None, (pending, f"stable goes back to its own template: {ready}")))
         manager, at = changed_by(item, *self.written)
         waiting = f"the canary's pods: {reading.vitals.waiting}" if reading.vitals and reading.vitals.waiting else ""
         return Observation(
-            weight=100.0 if reading.copied else weight,
+            weight=100.0 if copied else weight,
             canary=canary.version if canary else "",
             stable=stable.version if stable else "",
             canary_ready=canary.ready if canary else None,
@@ -237,7 +240,7 @@ class KubeRouter(Router, Generic[P]):
             stable_workload=stable.name if stable else "",
             canary_asked=canary.wanted if canary else None,
             full=_full(found, reading),
-            finished=reading.copied and weight == 0 and not pending and stable is not None and stable.settled,
+            finished=copied and weight == 0 and not pending and stable is not None and stable.settled,
             vitals=reading.vitals.numbers() if reading.vitals else {},
             remark="; ".join(filter(None, (*reading.remarks, waiting))),
         )
@@ -275,8 +278,12 @@ class KubeRouter(Router, Generic[P]):
         return f"written: {self._compared(written)}"
 
     async def _restore(self, release: str) -> None:
-        if self._copied:
-            await self._pair.restore(release)
+        """After a copy. A router that has read nothing yet looks, and what it can't read is no reason to wait."""
+        if self._copied is None:
+            with suppress(KubeError):
+                self._restored = await self._pair.restore(release)
+        elif self._copied:
+            self._restored = await self._pair.restore(release) or self._restored
 
     async def _full_size(self) -> int:
         full = _full(marks_of(await self._read()), await self._pair.read())
@@ -303,6 +310,9 @@ class KubeRouter(Router, Generic[P]):
             "list watch", REPLICASETS, space, "it tells the current template's replicas from older ones"
         )
         wanted += permissions("list watch", PODS, space, "it watches the canary's restarts")
+        wanted += permissions(
+            "patch", DEPLOYMENTS, space, "a plan with finish: copy writes stable's template", optional=True
+        )
         if scales:
             wanted += permissions("patch", DEPLOYMENTS, space, "it sizes both sides", "scale")
             wanted += permissions("list watch patch", SCALERS, space, "it holds autoscalers' minimums")
