@@ -47,14 +47,10 @@ from engine.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
-SHIFT_LIMIT_S = 5.0  # a write that is not answered by then has failed
-OBSERVE_LIMIT_S = 5.0
-EFFORT_LIMIT_S = 15.0  # another size, a step of a copy or a handover, letting go, a rehearsal
 CHECK_LIMIT_S = 60.0
 PAST_LIMIT_S = 30.0
 LOOK_LIMIT = 2  # scrape intervals; every source has a limit of its own below one
 CLOCK_S = 0.5
-QUICK_S = 0.1  # between two observations while a weight is on its way
 IDLE_S = 10.0  # between two observations of a promoted release
 AFTERMATH_S = 60.0  # how long a rolled back release is still read, for the last laps
 LONGEST_SAID = 500  # characters of an answer or a reason
@@ -259,7 +255,7 @@ class Controller:
         # Only stable's weight is written over anything: any other that comes late would land on a person's 0.
         guard = intent.generation if intent.weight > 0 else None
         write = self._write(intent.number, intent.weight, guard)
-        return await self._asked_of_router(self._parts.router.shift(write), SHIFT_LIMIT_S)
+        return await self._asked_of_router(self._parts.router.shift(write), self._parts.router.shift_limit_s)
 
     def _write(self, number: str, weight: int, generation: str | None) -> Write:
         return Write(self.state.release, number, weight, generation, self._engine)
@@ -278,13 +274,15 @@ class Controller:
             return False, f"the router failed: {type(error).__name__}: {error}", False
 
     async def _scale(self, weight: int) -> None:
-        ok, detail, _ = await self._asked_of_router(self._parts.router.scale(weight), EFFORT_LIMIT_S)
+        ok, detail, _ = await self._asked_of_router(self._parts.router.scale(weight), self._parts.router.effort_limit_s)
         self.tell(Scaled(at=self._time.now(), weight=weight, ok=ok, detail=self._bounded(detail)))
 
     async def _finish(self, intent: ev.FinishIntended) -> None:
         write = self._write(intent.number, self.state.desired, self.state.generation)
         if self.state.phase is Phase.FINISHING:
-            ok, detail, _ = await self._asked_of_router(self._parts.router.finish(write), EFFORT_LIMIT_S)
+            ok, detail, _ = await self._asked_of_router(
+                self._parts.router.finish(write), self._parts.router.effort_limit_s
+            )
         else:
             ok, detail = False, "the release went another way before it began"
         self.tell(FinishTried(at=self._time.now(), number=intent.number, ok=ok, detail=self._bounded(detail)))
@@ -292,7 +290,9 @@ class Controller:
 
     async def _let_go(self, canary_to_zero: bool) -> None:
         ending = Ending(self.state.release, _outcome(self.state.phase), canary_to_zero)
-        ok, detail, _ = await self._asked_of_router(self._parts.router.let_go(ending), EFFORT_LIMIT_S)
+        ok, detail, _ = await self._asked_of_router(
+            self._parts.router.let_go(ending), self._parts.router.effort_limit_s
+        )
         self.tell(LetGo(at=self._time.now(), ok=ok, detail=self._bounded(detail)))
 
     async def _check(self, listed: CheckList, name: str, attempt: int) -> None:
@@ -341,11 +341,12 @@ class Controller:
     async def _observe(self) -> None:
         begun = self._time.now()
         seen, problem = None, ""
+        limit = self._parts.router.observe_limit_s
         try:
-            async with asyncio.timeout(OBSERVE_LIMIT_S):
+            async with asyncio.timeout(limit):
                 seen = await self._parts.router.observe()
         except TimeoutError:
-            problem = f"no answer within {OBSERVE_LIMIT_S:g} s"
+            problem = f"no answer within {limit:g} s"
         except RouterError as error:
             problem = str(error)
         except Exception as error:  # a router of another package
@@ -358,7 +359,7 @@ class Controller:
         state = self.state
         under_way = state.shifting and (state.phase is not Phase.ROLLED_BACK or state.disturbed)
         if state.phase in GOING_BACK or under_way:
-            return QUICK_S
+            return self._parts.router.observe_pause_s
         return IDLE_S if state.phase is Phase.PROMOTED else min(1.0, state.rules.interval_s)
 
     async def _until_moved(self, seconds: float) -> None:
@@ -465,7 +466,9 @@ class Controller:
         while every and not self.over:
             if self.state.phase in FORWARD or self.state.keep_until is not None:
                 write = self._write(f"{self.state.epoch}.0", 0, None)
-                ok, detail, _ = await self._asked_of_router(self._parts.router.rehearse(write), EFFORT_LIMIT_S)
+                ok, detail, _ = await self._asked_of_router(
+                    self._parts.router.rehearse(write), self._parts.router.effort_limit_s
+                )
                 self.tell(Rehearsed(at=self._time.now(), ok=ok, detail=self._bounded(detail)))
             await self._time.sleep(every)
 

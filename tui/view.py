@@ -131,6 +131,7 @@ def status(state: State, scene: Scene) -> Status:
     """The two rows at the top."""
     sign, word, tone = phase_words(state, scene.at, scene.glyphs)
     link, link_tone = _link_words(scene)
+    way_back, way_back_tone = _way_back_words(state, scene)
     stage = f"stage {state.stage + 1} of {len(state.rules.stages)}" if state.phase is Phase.STAGE else ""
     if scene.silent and scene.heard_at is not None:
         stage, tone = f"as of {clock(scene.heard_at)}", "dim"
@@ -148,6 +149,8 @@ def status(state: State, scene: Scene) -> Status:
         detail=stage,
         weight=weight_words(state),
         alerts=_alert_words(state),
+        way_back=way_back,
+        way_back_tone=way_back_tone,
         summary=state.summary,
         link=link,
         link_tone=link_tone,
@@ -163,7 +166,21 @@ def _alert_words(state: State) -> str:
 def weight_words(state: State) -> str:
     """The weight, always split into what is wanted and what was read."""
     seen = "?" if state.observed is None else f"{state.observed:g}%"
+    if state.share is not None:
+        seen = f"{seen} (truly {state.share:.3g}%)"
     return f"{seen} observed, {state.desired}% desired"
+
+
+def _way_back_words(state: State, scene: Scene) -> tuple[str, str]:
+    """Whether the way back's write would get through, as tried without effect; nothing where that can't be tried."""
+    if scene.silent or (state.phase in FINAL and state.keep_until is None) or state.phase in GOING_BACK:
+        return "", "dim"
+    if state.way_back_problem:
+        return f" {scene.glyphs.failed} WAY BACK ", "alarm"
+    if state.way_back_at is None:
+        return "", "dim"
+    seconds = max(0.0, scene.at - state.way_back_at)
+    return f"way back ok, {f'{seconds:.0f} s' if seconds < 100 else span(seconds)} ago", "dim"
 
 
 def _link_words(scene: Scene) -> tuple[str, str]:
@@ -180,9 +197,17 @@ def _link_words(scene: Scene) -> tuple[str, str]:
 
 def lanes(state: State) -> Lanes:
     """The road, with how many of each side are ready where the router tells."""
-    notes = ["" if ready is None else f"{ready} ready" for ready in (state.stable_ready, state.canary_ready)]
+    wanted = (state.full, state.canary_asked)
+    ready = (state.stable_ready, state.canary_ready)
+    notes = [_ready_words(has, wants) for has, wants in zip(ready, wanted, strict=True)]
     canary = state.canary or state.canary_wanted
     return Lanes(state.stable, canary, float(state.desired), state.observed, notes[0], notes[1])
+
+
+def _ready_words(ready: int | None, wanted: int | None) -> str:
+    if ready is None:
+        return ""
+    return f"{ready} of {wanted} ready" if wanted and wanted != ready else f"{ready} ready"
 
 
 # --- lists
@@ -284,6 +309,8 @@ def banner(scene: Scene) -> Notice | None:
         return None
     if state.late:
         return Notice("ROLLBACK LATE.", f"{state.late}.{by_hand}")
+    if state.way_back_problem and not _over(state, scene.at):
+        return Notice("THE WAY BACK FAILS when tried.", f"{state.way_back_problem}.{by_hand}")
     if state.journal_late:
         return Notice("JOURNAL LATE.", f"{state.journal_late}: the record is kept in a file beside it.", "caution")
     return Notice("THE ENGINE SAYS:", "; ".join(scene.notices), "caution") if scene.notices else None

@@ -46,6 +46,9 @@ _SAY: dict[type[Event], Callable[[Any, State], str]] = {
     ev.ShiftAnswered: lambda e, _s: ("the write was answered" if e.ok else "the write failed") + _because(e.detail),
     ev.ShiftConfirmed: lambda e, _s: f"{e.weight:g}% is in effect",
     ev.WeightObserved: lambda e, _s: f"the router shows {e.weight:g}%" + _ready(e) + (f", by {e.by}" if e.by else ""),
+    ev.CapacityAwaited: lambda e, _s: _capacity(e),
+    ev.ScaleAnswered: lambda e, _s: ("asked for another size" if e.ok else "scaling failed") + _because(e.detail),
+    ev.WayBackTried: lambda e, _s: ("the way back was tried" if e.ok else "THE WAY BACK FAILS") + _because(e.detail),
     ev.RouterLost: lambda e, _s: f"the router cannot be read: {e.reason}",
     ev.Ticked: lambda e, _s: f"looked: {e.requests:,.0f} canary requests in this stage" + _because(e.problem),
     ev.VerdictChanged: lambda e, _s: f"{e.verdict.metric} {_outcome(e.verdict.outcome.value)}" + _was(e),
@@ -61,6 +64,12 @@ _SAY: dict[type[Event], Callable[[Any, State], str]] = {
     ev.LapRecorded: lambda e, _s: _LAPS.get(e.lap, e.lap),
     ev.RolledBack: lambda _e, s: f"rolled back: all traffic is on stable {s.stable}".rstrip(),
     ev.FinishStarted: lambda e, _s: f"finishing, by {e.who}" + _override(e.override),
+    ev.FinishIntended: lambda _e, s: f"the {s.rules.finish} goes on",
+    ev.FinishAnswered: lambda e, s: (f"the {s.rules.finish}" + ("" if e.ok else " failed")) + _because(e.detail),
+    ev.LetGoIntended: lambda _e, _s: "gives back what it held of the target",
+    ev.LetGoAnswered: lambda e, _s: ("given back" if e.ok else "could not be given back") + _because(e.detail),
+    ev.Disturbed: lambda e, _s: _disturbed(e),
+    ev.Superseded: lambda e, _s: f"{e.by} has the target now",
     ev.Promoted: lambda _e, s: f"promoted: {s.canary} serves all traffic; the old side is kept",
     ev.OldSideReleased: lambda e, _s: f"the old side is no way back any more: {e.reason}",
     ev.Cancelled: lambda e, _s: f"cancelled by {e.who}: {e.reason}",
@@ -79,11 +88,21 @@ _TONES: dict[type[Event], Tone] = {
     ev.RollbackStarted: "bad",
     ev.RollbackLate: "bad",
     ev.RolledBack: "good",
+    ev.Disturbed: "bad",
     ev.Promoted: "good",
 }
 
 # What another line of the log says too, or what happens at every look.
-_QUIET = (ev.Ticked, ev.OrderAccepted, ev.WeightObserved, ev.RollbackSeen, ev.ChecksStarted)
+_QUIET = (
+    ev.Ticked,
+    ev.OrderAccepted,
+    ev.WeightObserved,
+    ev.RollbackSeen,
+    ev.ChecksStarted,
+    ev.FinishIntended,
+    ev.LetGoIntended,
+)
+_ANSWERED = (ev.ShiftAnswered, ev.ScaleAnswered, ev.FinishAnswered, ev.WayBackTried)  # said only when the answer is no
 
 
 def sentence(event: Event, state: State) -> str:
@@ -95,8 +114,8 @@ def tone(event: Event) -> Tone:
     """How it matters: a role for its line."""
     if isinstance(event, ev.CheckFinished):
         return "" if event.outcome is CheckOutcome.PASS else "bad"
-    if isinstance(event, ev.ShiftAnswered):
-        return "bad"
+    if isinstance(event, (*_ANSWERED, ev.LetGoAnswered)):
+        return "" if event.ok and not isinstance(event, ev.ShiftAnswered) else "bad"
     if isinstance(event, ev.VerdictChanged):
         return {"pass": "good", "fail": "bad"}.get(event.verdict.outcome.value, "")  # type: ignore[return-value]  # a dict of literals
     return _TONES.get(type(event), "")
@@ -104,7 +123,7 @@ def tone(event: Event) -> Tone:
 
 def noteworthy(event: Event) -> bool:
     """Does a line of a short log say it?"""
-    if isinstance(event, ev.ShiftAnswered):
+    if isinstance(event, _ANSWERED):
         return not event.ok
     if isinstance(event, ev.VerdictChanged):  # every stage begins with too few data and ends with a pass
         return event.was == "pass" or event.verdict.outcome in (Outcome.FAIL, Outcome.ERROR)
@@ -119,6 +138,18 @@ def _past(event: ev.PastRead) -> str:
     if not event.seconds:
         return "the source keeps no past: the judge learns stable's usual values from now on"
     return f"the judge has seen {event.seconds:,.0f} s of stable's past" + _because("; ".join(event.remarks))
+
+
+def _capacity(event: ev.CapacityAwaited) -> str:
+    if event.weight == 0:
+        return "stable is scaled to carry all traffic"
+    return f"both sides are to carry {event.weight}%" + (": they are scaled" if event.scale else "")
+
+
+def _disturbed(event: ev.Disturbed) -> str:
+    who = event.hand or "somebody"
+    then = "taken back" if event.put_back else "not taken back any more: look into it"
+    return f"{who} put {event.weight:g}% on the canary after the roll back, time {event.times}: {then}"
 
 
 def _because(reason: str) -> str:

@@ -11,7 +11,8 @@ SUMMARY_FROM = 120  # cells; below, what is released stands alone
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Words only; `tone` and `link_tone` are roles of `widgets.lines`. `alerts` is empty when nothing rings."""
+    """Words only; the tones are roles of `widgets.lines`. `alerts` is empty when nothing rings, `way_back` when the
+    router can't try it."""
 
     service: str
     versions: str
@@ -26,6 +27,8 @@ class Status:
     alerts: str
     link: str
     link_tone: str
+    way_back: str = ""
+    way_back_tone: str = "dim"
     summary: str = ""
 
 
@@ -43,6 +46,10 @@ class StatusRows(Pane[Status]):
         alert = line((f" {self.glyphs.alert} ALERT {value.alerts} ", "caution"), " ") if value.alerts else ()
         guard = (*alert, *line((value.link, value.link_tone), " "))
         phase = self._phase(value, detail=True)
+        if value.way_back:
+            tried = (*line((value.way_back, value.way_back_tone), f" {dot} "), *guard)
+            if line_width(phase) + line_width(tried) < width or value.way_back_tone == "alarm":
+                guard = tried
         if line_width(phase) + line_width(guard) >= width:
             phase = self._phase(value, detail=False)
         return [spread(named, started, width), spread(phase, guard, width)]

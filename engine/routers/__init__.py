@@ -56,6 +56,10 @@ class Router(ABC):
     """
 
     target: str
+    observe_limit_s: float = 5.0  # a reading that takes longer has failed
+    shift_limit_s: float = 5.0  # a write that is not answered by then has failed
+    effort_limit_s: float = 15.0  # another size, a step of a copy or a handover, letting go, a rehearsal
+    observe_pause_s: float = 0.1  # between two readings while a weight is on its way
 
     @abstractmethod
     async def observe(self) -> Observation:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from engine import events as ev
 from engine.checklist import default_items
 from engine.events import CheckOutcome, Event, Rules, StageRule
+from engine.gates import blockers
 from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, PastLearned, Took
 from engine.judge.metric import Counts, Metric, Outcome, Sample, Threshold, Verdict
 from engine.release import decide
 from engine.state import State, apply, created
 
+MANY = 2000  # looks; more than any stage of these needs
 START = 1_795_442_400.0  # a Monday in November, 14:00:00 UTC
 CANARY, STABLE = "v1.5.0", "v1.4.0"
 MANUAL = "sh /var/lib/laneshift/checkout-7/rollback.sh"
@@ -139,7 +141,7 @@ class Rehearsal:
                 canary, outcome, reason = bad[metric.name]
             total = 3.0 * self.weight
             shown = Counts(total, 0, 0, canary) if total else None
-            samples.append(Sample(metric.name, 2.0, Counts(600 - total, 1, 1, stable), shown))
+            samples.append(Sample(metric.name, 2.0, Counts(300 - total, 1, 1, stable), shown))
             counted = total * (1 + self.state.baked_s / 2)
             share = 1 - canary if metric.kind == "good" else canary
             seen = Counts(counted, counted * share if metric.kind in ("bad", "good") else 0, value=canary)
@@ -159,8 +161,11 @@ class Rehearsal:
 
     def looks_until(self, step: ev.Step) -> None:
         """Look until the stage is there."""
-        while self.state.step is not step:
+        for _ in range(MANY):
+            if self.state.step is step:
+                return
             self.look()
+        raise AssertionError(f"{step} is never reached: {blockers(self.state, self.at)}")
 
 
 def preflight() -> Rehearsal:

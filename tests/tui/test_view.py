@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.events import Held, Step, Ticked
+from engine.events import Held, Step, Ticked, WayBackTried, WeightObserved
 from engine.judge.metric import Counts, Metric, Outcome, Threshold
 from tests.tui import rehearsal
 from tests.tui.rehearsal import MANUAL, Rehearsal
@@ -198,6 +198,31 @@ def test_a_journal_that_hangs_is_said() -> None:
     view = seen(release, notices=("the journal does not answer",))
     assert view.banner is not None
     assert view.banner.text == "the journal does not answer"
+
+
+def test_the_way_back_says_when_it_was_tried_last_and_shouts_when_it_fails() -> None:
+    release = rehearsal.baking()
+    assert seen(release).status.way_back == ""
+    release.record(WayBackTried(at=release.at - 12, ok=True))
+    assert seen(release).status.way_back == "way back ok, 12 s ago"
+    release.record(WayBackTried(at=release.at, ok=False, detail="403: patch is forbidden"))
+    view = seen(release)
+    assert view.status.way_back_tone == "alarm"
+    assert view.banner is not None
+    assert "403: patch is forbidden" in view.banner.text
+    assert MANUAL in view.banner.text
+
+
+def test_a_share_that_pods_allow_is_said_beside_the_weight() -> None:
+    release = rehearsal.baking()
+    shown = WeightObserved(
+        at=release.at, weight=5.0, generation="g", mark="", by="", canary_ready=1, stable_ready=9, share=100 / 11,
+        canary_asked=1, full=10,
+    )  # fmt: skip
+    release.record(shown)
+    view = seen(release)
+    assert view.status.weight == "5% (truly 9.09%) observed, 25% desired"
+    assert (view.lanes.stable_note, view.lanes.canary_note) == ("9 of 10 ready", "1 ready")
 
 
 def test_checklist_rows_say_who_and_how() -> None:

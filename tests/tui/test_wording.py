@@ -58,6 +58,18 @@ EXAMPLES: dict[type[Event], tuple[Event, str]] = {
             ev.WeightObserved(at=0, weight=25.0, generation="g", mark="m", by="bob", canary_ready=2, stable_ready=None),
             "the router shows 25%, ready: canary 2, stable ?, by bob",
         ),
+        (ev.CapacityAwaited(at=0, weight=25, scale=True), "both sides are to carry 25%: they are scaled"),
+        (ev.ScaleAnswered(at=0, weight=25, ok=False, detail="forbidden"), "scaling failed: forbidden"),
+        (ev.WayBackTried(at=0, ok=False, detail="forbidden"), "THE WAY BACK FAILS: forbidden"),
+        (ev.FinishIntended(at=0, number="1.9"), "the swap goes on"),
+        (ev.FinishAnswered(at=0, number="1.9", ok=False, detail="no"), "the swap failed: no"),
+        (ev.LetGoIntended(at=0, canary_to_zero=False), "gives back what it held of the target"),
+        (ev.LetGoAnswered(at=0, ok=True, detail="minimum 2"), "given back: minimum 2"),
+        (
+            ev.Disturbed(at=0, weight=5, hand="argocd", times=4, put_back=False),
+            "argocd put 5% on the canary after the roll back, time 4: not taken back any more: look into it",
+        ),
+        (ev.Superseded(at=0, by="shop-2"), "shop-2 has the target now"),
         (ev.RouterLost(at=0, reason="refused"), "the router cannot be read: refused"),
         (
             ev.Ticked(at=0, good_s=2, weight=5.0, requests=1200, samples=(), verdicts=()),
@@ -96,7 +108,8 @@ def test_every_kind_of_event_has_its_sentence(name: str) -> None:
 
 def test_a_short_log_leaves_out_what_another_line_says() -> None:
     quiet = {name for name, kind in TYPES.items() if not noteworthy(EXAMPLES[kind][0])}
-    assert quiet == {"Ticked", "OrderAccepted", "WeightObserved", "RollbackSeen", "ChecksStarted"}
+    looks = {"Ticked", "WeightObserved", "RollbackSeen"}
+    assert quiet == looks | {"OrderAccepted", "ChecksStarted", "FinishIntended", "LetGoIntended"}
 
 
 @pytest.mark.parametrize(
