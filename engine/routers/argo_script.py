@@ -9,7 +9,8 @@ from typing import Final
 from engine.events import SCRIPT
 from engine.kube.marks import BY, INTENT, RELEASE, WEIGHT
 from engine.routers.argo_reading import BUILD_LABEL, STABLE_BUILD
-from engine.routers.owner_config import ArgoRolloutsConfig, kubectl
+from engine.routers.kube_script import kubectl
+from engine.routers.owner_config import ArgoRolloutsConfig
 
 ABORT: Final = json.dumps({"status": {"abort": True, "promoteFull": False}})
 PROMOTE: Final = json.dumps({"status": {"promoteFull": True}})
