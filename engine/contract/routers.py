@@ -68,7 +68,7 @@ class World(Protocol):
         """A router whose canary's name the target does not have, and a name that it does have."""
 
     async def silence(self) -> None:
-        """The server takes connections and answers nothing."""
+        """The server takes connections and answers nothing. Returns when it has really stopped."""
 
     async def wake(self) -> None:
         """It goes on, with whatever it was sent meanwhile."""

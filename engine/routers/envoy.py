@@ -89,21 +89,21 @@ class _Admin(Instance):
 
     def __init__(self, config: EnvoyConfig, address: str, http: httpx.AsyncClient) -> None:
         self.name, self._config, self._http = address, config, http
+        self._process = ""
         self._split: tuple[str, Split] | None = None
 
     async def read(self) -> Shown:
-        runtime, clusters, dump = await asyncio.gather(
-            self._json("/runtime?format=json"), self._json(self._clusters()), self._json(STARTED)
-        )
+        runtime, clusters = await asyncio.gather(self._json("/runtime?format=json"), self._json(self._clusters()))
         try:
-            process = started_at(dump)
-            ready = healthy_hosts(clusters)
-            split = await self._configured(process)
-            return self._shown(runtime, split, process, ready)
+            mark = Mark.read(runtime_value(runtime, _mark_key(self._config)))
+            if not mark or not self._process:  # while the mark is there it is the same process
+                self._process = started_at(await self._json(STARTED))
+            split = await self._configured(self._process)
+            return self._shown(runtime, split, mark, healthy_hosts(clusters))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RouterError(f"{self.name} answers no Envoy's admin page: {type(error).__name__}: {error}") from None
 
-    def _shown(self, runtime: Mapping[str, Any], split: Split, process: str, ready: Mapping[str, int]) -> Shown:
+    def _shown(self, runtime: Mapping[str, Any], split: Split, mark: Mark, ready: Mapping[str, int]) -> Shown:
         config = self._config
         names = (config.canary.cluster, config.stable.cluster)
         written = {name: runtime_value(runtime, _key(config, name)) for name in names}
@@ -117,8 +117,8 @@ class _Admin(Instance):
         share = _percent(has[names[0]], sum(has.values()) + rest)
         return Shown(
             weight=weight,
-            mark=Mark.read(runtime_value(runtime, _mark_key(config))),
-            process=process,
+            mark=mark,
+            process=self._process,
             configured=_percent(split.weights[names[0]], sum(split.weights[name] for name in names)),
             initial=not any(written.values()),
             canary_ready=ready.get(names[0], 0),

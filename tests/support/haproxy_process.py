@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from tests.support.kube_process import READY_SECONDS, Child, free_port
 from tests.support.programs import need
+from tests.support.stopped import wait_until_stopped
 
 BACKEND = "shop"
 
@@ -65,7 +66,9 @@ class HaproxyProcess(Child):
 
     def freeze(self) -> None:
         """It keeps its connections and answers nothing."""
+        worker = self.worker()
         self._all(signal.SIGSTOP)
+        wait_until_stopped(int(worker))
 
     def thaw(self) -> None:
         """It goes on."""

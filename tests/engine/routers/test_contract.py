@@ -16,6 +16,7 @@ from engine.contract.routers import FencedContract
 from engine.routers.config import SandboxConfig
 from engine.routers.sandbox import SandboxRouter
 from sandbox.process import Running, running
+from tests.support.stopped import wait_until_stopped
 
 pytestmark = pytest.mark.real
 
@@ -46,6 +47,7 @@ class SandboxWorld:
 
     async def silence(self) -> None:
         os.kill(self._process.pid, signal.SIGSTOP)
+        wait_until_stopped(self._process.pid)
 
     async def wake(self) -> None:
         os.kill(self._process.pid, signal.SIGCONT)

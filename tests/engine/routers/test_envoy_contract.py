@@ -12,6 +12,7 @@ from engine.routers.envoy import EnvoyRouter
 from engine.routers.proxy_config import EnvoyConfig
 from tests.support.answering import Answering, answering
 from tests.support.envoy_process import PREFIX, EnvoyProcess, running_envoy
+from tests.support.stopped import wait_until_stopped
 
 pytestmark = pytest.mark.real
 
@@ -41,9 +42,11 @@ class EnvoyWorld:
     async def silence(self) -> None:
         for process in self.processes:
             process.freeze()
+            wait_until_stopped(process.pid)
 
     async def silence_one(self) -> str:
         self.processes[1].freeze()
+        wait_until_stopped(self.processes[1].pid)
         return self.processes[1].admin
 
     async def wake(self) -> None:
