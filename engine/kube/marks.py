@@ -64,9 +64,13 @@ def pointer(*parts: str | int) -> str:
 
 
 def annotate(values: Mapping[str, str], *, first: bool) -> list[Operation]:
-    """JSON Patch operations that set annotations; `first`: the object has none yet (RFC 6902: `add` needs a parent)."""
-    opened: list[Operation] = [{"op": "add", "path": "/metadata/annotations", "value": {}}] if first else []
-    return opened + [
+    """JSON Patch operations that set annotations; `first`: the object has none yet (RFC 6902: `add` needs a parent).
+
+    Tested, for `add` would take away those that somebody else has put there meanwhile.
+    """
+    where = "/metadata/annotations"
+    opened: list[Operation] = [{"op": "test", "path": where, "value": None}, {"op": "add", "path": where, "value": {}}]
+    return (opened if first else []) + [
         {"op": "add", "path": pointer("metadata", "annotations", name), "value": value}
         for name, value in sorted(values.items())
     ]

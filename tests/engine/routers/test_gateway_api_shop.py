@@ -126,6 +126,13 @@ async def test_the_way_back_finds_backends_that_have_moved(router: GatewayApiRou
     assert weights(shop) == {"checkout-old": 0, STABLE: 100, CANARY: 0}
 
 
+async def test_annotations_that_others_put_there_meanwhile_stay(router: GatewayApiRouter, shop: Namespace) -> None:
+    await router.observe()
+    shop.api.patch("HTTPRoute", APP, {"metadata": {"annotations": {"team": "shop"}}})
+    await router.shift(write(0))
+    assert shop.api.get("HTTPRoute", APP)["metadata"]["annotations"]["team"] == "shop"
+
+
 async def test_a_raise_whose_answer_was_lost_is_known_as_written(router: GatewayApiRouter) -> None:
     again = write(25, (await router.observe()).generation, "7.1")
     await router.shift(again)
