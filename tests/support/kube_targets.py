@@ -1,0 +1,98 @@
+"""What routers on Kubernetes are tried on: a shop in a namespace of an API server that a test may freeze and kill."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from engine.plan.part import PlanPart
+from engine.routers import Router
+from tests.support.kube_shop import CANARY, STABLE, deployment, until_ready
+from tests.support.kube_world import KubeWorld, Namespace, new_namespace, running_world
+
+
+@contextmanager
+def breakable_world(*definitions: str) -> Iterator[KubeWorld]:
+    """A world of a module's own, whose tests freeze and kill its API server."""
+    with running_world() as world:
+        world.install(*definitions)
+        world.run_workloads()
+        yield world
+
+
+@contextmanager
+def shop_in(world: KubeWorld, *objects: dict[str, Any], replicas: int = 2, canary: int = 2) -> Iterator[Namespace]:
+    """A namespace with both Deployments ready and these objects; a server that is killed meanwhile comes back."""
+    kube = new_namespace(world)
+    kube.api.apply(deployment(STABLE, replicas=replicas), deployment(CANARY, version="v1.1.0", replicas=canary))
+    kube.api.apply(*objects)
+    until_ready(kube, STABLE, replicas)
+    until_ready(kube, CANARY, canary)
+    try:
+        yield kube
+    finally:
+        _mend(world)
+        world.api().delete("Namespace", kube.name)
+
+
+def _mend(world: KubeWorld) -> None:
+    """Controllers begin anew with a new server at once: by themselves they may take a minute to look again."""
+    if world.server.running:
+        world.server.thaw()
+        return
+    world.server.start()
+    for child in world.children.values():
+        child.stop()
+        child.start()
+
+
+class KubeTarget:
+    """The World of a contract on such a shop; a kind of router says its configuration, and how a person moves it."""
+
+    versions = ("v1.1.0", "v1.0.0")
+    router_class: type[Router]
+    config_class: type[PlanPart]
+
+    def __init__(self, kube: Namespace) -> None:
+        self.kube = kube
+        self.config = str(kube.kubeconfig())
+        self.router: Router = self.another()
+
+    def settings(self) -> dict[str, Any]:
+        """What a plan would say besides namespace and kubeconfig."""
+        raise NotImplementedError
+
+    def weight(self) -> float:
+        """The canary's share as the API server has it."""
+        raise NotImplementedError
+
+    def set_weight(self, weight: int) -> None:
+        """As a person would."""
+        raise NotImplementedError
+
+    def made(self, **changes: Any) -> Router:
+        """A router with other settings."""
+        settings = {"namespace": self.kube.name, "kubeconfig": self.config, **self.settings(), **changes}
+        kind: Any = self.router_class
+        router: Router = kind(self.config_class.model_validate(settings))
+        return router
+
+    def another(self) -> Router:
+        return self.made()
+
+    async def shown(self) -> float:
+        return await asyncio.to_thread(self.weight)
+
+    async def edit(self, weight: int) -> None:
+        await asyncio.to_thread(self.set_weight, weight)
+
+    async def silence(self) -> None:
+        self.kube.world.server.freeze()
+
+    async def wake(self) -> None:
+        self.kube.world.server.thaw()
+
+    async def kill(self) -> None:
+        await asyncio.to_thread(self.kube.world.server.kill)
