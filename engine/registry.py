@@ -38,6 +38,7 @@ ROUTERS: Final[Mapping[str, BuiltIn]] = MappingProxyType(
         "gateway_api": BuiltIn(
             "engine.routers.kube_config:GatewayApiConfig", "engine.routers.gateway_api:GatewayApiRouter"
         ),
+        "istio": BuiltIn("engine.routers.istio_config:IstioConfig", "engine.routers.istio:IstioRouter"),
     }
 )
 SOURCES: Final[Mapping[str, BuiltIn]] = MappingProxyType(
