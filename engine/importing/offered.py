@@ -23,16 +23,16 @@ GATES: Final = {"listen": "0.0.0.0:7486", "token": "${file:flagger-gates}"}
 """Where Flagger's webhooks reach the engine; the token is a file of its state folder."""
 
 _PAIR: Final = {"stable": "$service-stable", "canary": "$service-canary"}
+_LABELLED: Final = {"label": "track", "stable": "stable", "canary": "canary"}
 
 SUGGESTED: Final[Mapping[str, Keys]] = {
     "sandbox": {"url": "http://127.0.0.1:7480", "stable": "shop-a", "canary": "shop-b"},
     "gateway_api": {**_ON_KUBERNETES, "route": "$service", **_PAIR},
     "argo_rollouts": {**_ON_KUBERNETES, "rollout": "$service"},
     "flagger": {**_ON_KUBERNETES, "canary": "$service", "gates": GATES},
-    "istio": {**_ON_KUBERNETES, "virtualservice": "$service", **_PAIR},
-    "replicas": {**_ON_KUBERNETES, "service": "$service", **_PAIR},
-    "service_switch": {**_ON_KUBERNETES, "service": "$service", **_PAIR},
-    "ingress_nginx": {**_ON_KUBERNETES, "ingress": "$service", "canary": "$service-canary"},
+    "istio": {**_ON_KUBERNETES, "virtual_service": "$service", **_PAIR},
+    "replicas": {**_ON_KUBERNETES, "service": "$service", **_LABELLED},
+    "service_switch": {**_ON_KUBERNETES, "service": "$service", **_LABELLED},
     "haproxy": {
         "sockets": ["/run/haproxy/admin.sock"],
         "backend": "$service",
