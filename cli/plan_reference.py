@@ -8,6 +8,7 @@ from typing import Any
 
 import sample_configs
 from engine.plan.model import Plan
+from engine.registry import Family, config_of
 
 Schema = Mapping[str, Any]
 
@@ -23,8 +24,12 @@ that stand twice, and literal secrets are errors; a secret is written `${env:NAM
 scalars are YAML 1.2, where `on` and `yes` are text. Merge keys (`<<`) and tags (`!!`) are not accepted.
 
 A series is written as in Prometheus: `name{label="value",other=~"5.."}`. `$version` stands for the version of the side
-that is read, so a judged metric needs it in a label; a name alone means `name{version="$version"}`. Counters and
-histograms are named raw, without `rate` or `increase`: laneshift takes the differences itself.
+that is read, `$build` for its pod template's hash or image digest, `$workload` for the name of what runs it; a judged
+metric needs one of them in a label, and a name alone means `name{version="$version"}`. Counters and histograms are
+named raw, without `rate` or `increase`: laneshift takes the differences itself. A number in a JSON answer is named by
+its place, `/orders/$version/total` (a JSON pointer) or `/stats?version=$version#/total`; one in a database by a query
+of one number, `select count(*) from orders where version = :version`, in which `:version`, `:build` and `:workload` are
+bound.
 
 ## A whole plan
 
@@ -46,6 +51,8 @@ def plan_reference(schema: Schema) -> str:
         part = parts[name]
         if "properties" in part:
             lines += _section(_title(name, parts), part, parts)
+    for title, part in _written_out(parts):
+        lines += _section(title, part, parts)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -85,6 +92,9 @@ TITLES = {
     "GoodShare": "A metric: a share of good events",
     "Latency": "A metric: a latency",
     "Gauge": "A metric: a gauge",
+    "PodsConfig": "source: scrape, its pods",
+    "BasicAuth": "basic, of a source",
+    "Tls": "tls, of a source",
     "Blind": "blind",
     "Rollback": "rollback",
     "Checks": "checks",
@@ -93,9 +103,25 @@ TITLES = {
 }
 
 
+CHOICES: tuple[tuple[Family, str], ...] = (
+    ("router", "RouterChoice"),
+    ("source", "SourceChoice"),
+    ("check", "CheckChoice"),
+)
+
+
+def _written_out(parts: Mapping[str, Schema]) -> Iterator[tuple[str, Schema]]:
+    """Configurations that stand in their choice itself, not among the parts."""
+    for family, choice in CHOICES:
+        for alternative in parts.get(choice, {}).get("oneOf", ()):
+            kind = alternative["required"][0]
+            if "properties" in alternative["properties"][kind]:
+                yield f"{family}: {kind}", config_of(family, kind).model_json_schema()
+
+
 def _title(name: str, parts: Mapping[str, Schema]) -> str:
     """The part's place in a plan; a configuration is named after the kind that it belongs to."""
-    for family, choice in (("router", "RouterChoice"), ("source", "SourceChoice"), ("check", "CheckChoice")):
+    for family, choice in CHOICES:
         for alternative in parts.get(choice, {}).get("oneOf", ()):
             for kind, config in alternative["properties"].items():
                 if config.get("$ref", "").endswith(f"/{name}"):
@@ -143,8 +169,8 @@ def _value(about: Schema) -> str:
     if "anyOf" in about or "oneOf" in about:
         forms = [each for each in about.get("anyOf", about.get("oneOf")) if each.get("type") != "null"]
         shown = dict.fromkeys(_value(each) for each in forms if each.get("type") != "array")
-        lists = ", or a list of them" if any(each.get("type") == "array" for each in forms) else ""
-        return " or ".join(shown) + lists
+        lists = [_value(each) for each in forms if each.get("type") == "array"]
+        return " or ".join([*shown, *(["a list of them"] if shown and lists else lists)])
     if about.get("type") == "array":
         return f"list of {_value(about['items'])}" if about.get("items") else "list"
     return _scalar(about)
@@ -159,14 +185,17 @@ _REFERRED = {
     "JsonValue": "any JSON value",
     **dict.fromkeys(("BadShare", "GoodShare", "Latency", "Gauge"), "metric"),
     **dict.fromkeys(("Version", "Change", "Migration", "Blind", "Rollback", "Checks", "Checklist"), "mapping"),
+    **dict.fromkeys(("PodsConfig", "BasicAuth", "Tls"), "mapping"),
 }
 
 
 def _scalar(about: Schema) -> str:
     if "examples" in about:
         return "such as " + ", ".join(f"`{example}`" for example in about["examples"])
-    if "additionalProperties" in about or "patternProperties" in about:
-        return "a metric under each name"
+    if "patternProperties" in about:
+        return f"{_value(next(iter(about['patternProperties'].values())))} under each name"
+    if isinstance(about.get("additionalProperties"), Mapping):
+        return f"{_value(about['additionalProperties'])} under each name"
     kind = {"string": "text", "integer": "whole number", "boolean": "`true` or `false`"}.get(about.get("type", ""))
     kind = kind or about.get("type", "any JSON value")
     if "minimum" in about and "maximum" in about:
