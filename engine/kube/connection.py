@@ -63,6 +63,7 @@ class Connection:
         self._read_at = 0.0
         self._renewal: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._staying = False
         self.clock_skew: float | None = None
 
     @property
@@ -109,6 +110,7 @@ class Connection:
         """Read the credentials anew, once at a time; connections stay where only the token has changed."""
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._connect())
+            self._renewal.add_done_callback(_heard)
         await asyncio.shield(self._renewal)
 
     async def close(self) -> None:
@@ -152,7 +154,9 @@ class Connection:
     async def _opened(self) -> Session:
         if self._session is None:
             await self.renew()
-            self._keep(self._stay_ready())
+            if not self._staying:
+                self._staying = True
+                self._keep(self._stay_ready())
         assert self._session is not None
         return self._session
 
@@ -203,6 +207,12 @@ class Connection:
     def _note_clock(self, answer: Answer) -> None:
         with suppress(KeyError, ValueError, TypeError):
             self.clock_skew = parsedate_to_datetime(answer.headers["Date"]).timestamp() - time.time()
+
+
+def _heard(renewal: asyncio.Task[None]) -> None:
+    """Its failure was told to those who waited; nobody may have been patient enough."""
+    if not renewal.cancelled():
+        renewal.exception()
 
 
 async def _retire(session: Session) -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from engine.kube import connection
 from engine.kube.cluster import Cluster
 from engine.kube.errors import KubeConflict, KubeError
 from engine.kube.resources import DEPLOYMENTS, HTTPROUTES, SERVICES, Resource
+from tests.support.kube_api import eventually
 from tests.support.kube_world import Namespace
 
 pytestmark = pytest.mark.real
@@ -139,6 +142,32 @@ async def test_credentials_that_end_are_renewed_without_a_failed_request(
     asked = login.calls
     await opened[0].get(SETTINGS, kube.name, "lane")
     assert login.calls == asked, "a token that is good is not asked for again"
+
+
+async def test_a_token_is_renewed_before_it_ends_and_nobody_waits_for_it(
+    kube: Namespace, opened: list[Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "WARM_EACH_S", 0.05)
+    kubeconfig, login = kube.world.exec_kubeconfig()
+    login.say("token-of-admin", expires=(datetime.now(UTC) + timedelta(seconds=1)).isoformat())
+    opened.append(Cluster(kubeconfig))
+    first = (await opened[0].open()).expires_at
+    later = datetime.now(UTC) + timedelta(hours=1)
+    login.say("token-of-admin", expires=later.isoformat())
+    await eventually(lambda: opened[0].credentials and opened[0].credentials.expires_at != first)
+    assert opened[0].credentials is not None
+    assert opened[0].credentials.expires_at == pytest.approx(later.timestamp(), abs=1)
+    assert login.calls == 2
+
+
+async def test_a_server_with_another_certificate_is_not_trusted(kube: Namespace, opened: list[Cluster]) -> None:
+    config = yaml.safe_load(kube.kubeconfig().read_text())
+    del config["clusters"][0]["cluster"]["certificate-authority"]
+    path = kube.world.directory / f"untrusted-{kube.name}"
+    path.write_text(yaml.safe_dump(config))
+    opened.append(Cluster(path))
+    with pytest.raises(KubeError, match="its certificate is not trusted"):
+        await opened[0].get(SETTINGS, kube.name, "lane", time_limit=1)
 
 
 async def test_a_login_that_fails_says_what_it_said(kube: Namespace, opened: list[Cluster]) -> None:
