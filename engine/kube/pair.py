@@ -105,6 +105,15 @@ class Pair:
             done.append(await self._grow("canary", share))
         return ", ".join(filter(None, done))
 
+    async def size_canary(self, replicas: int) -> str:
+        """Bring the canary to exactly so many, where their number is its weight. Returns what was done."""
+        return await self._grow("canary", replicas, exactly=True)
+
+    async def scaler(self, role: Role) -> Object | None:
+        """The autoscaler of a side."""
+        side = await self.side(role)
+        return scaler_of(await self._scalers.objects(), side.kind, side.name)
+
     async def shrink_canary(self) -> str:
         """Scale the canary to nothing. An autoscaler leaves a workload without replicas alone."""
         side = await self.side("canary")
@@ -161,14 +170,14 @@ class Pair:
         side = await self.side(role)
         return await self._cluster.get(side.kind, self.namespace, side.name)
 
-    async def _grow(self, role: Role, replicas: int) -> str:
+    async def _grow(self, role: Role, replicas: int, *, exactly: bool = False) -> str:
         side = await self.side(role)
         wanted = (await side.read()).wanted
-        scaler = scaler_of(await self._scalers.objects(), side.kind, side.name)
+        scaler = await self.scaler(role)
         done = []
         if scaler is not None and await hold_minimum(self._cluster, self.namespace, scaler, replicas):
             done.append(f"the autoscaler of {side.name} held at {replicas} or more")
-        if wanted < replicas:
+        if wanted < replicas or (exactly and wanted != replicas):
             await scale(self._cluster, side.kind, self.namespace, side.name, replicas)
             done.append(f"{side.name} scaled from {wanted} to {replicas}")
         return ", ".join(done)

@@ -40,10 +40,12 @@ class KubeRouter(Router, Generic[P]):
 
     word:    what findings call the object
     written: the path of what is moved, as managedFields name it
+    notes:   annotations that it leaves besides the marks
     """
 
     word: ClassVar[str]
     written: ClassVar[tuple[str, ...]]
+    notes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self, config: PairConfig, kind: Resource, name: str, cluster: Cluster, pair: Pair, part: str = ""
@@ -157,7 +159,7 @@ class KubeRouter(Router, Generic[P]):
         if ending.canary_to_zero or (reading.copied and ending.outcome == "promoted"):
             done.append(await self._pair.shrink_canary())
         item = await self._read()
-        if marks_of(item).release in ("", ending.release) and (operations := unmark(item)):
+        if marks_of(item).release in ("", ending.release) and (operations := unmark(item, *self.notes)):
             await self._patch([*as_read(item, marks.RELEASE, marks.ENGINE), *operations])
             done.append(f"the {self.word}'s marks taken off")
         return ", ".join(filter(None, done))

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.plan.part import PlanPart
 from engine.routers import Router
-from tests.support.kube_shop import CANARY, STABLE, deployment, until_ready
+from tests.support.kube_shop import APP, CANARY, STABLE, deployment, until_ready
 from tests.support.kube_world import KubeWorld, Namespace, new_namespace, running_world
 
 
@@ -35,6 +35,15 @@ def shop_in(world: KubeWorld, *objects: dict[str, Any], replicas: int = 2, canar
     finally:
         _mend(world)
         world.api().delete("Namespace", kube.name)
+
+
+def sent_to(kube: Namespace, name: str = APP) -> list[str]:
+    """The label `track` of each ready pod that a Service sends to, as the controllers have it."""
+    pods = kube.api.list_of("Pod", f"app={APP}")
+    tracks = {pod["metadata"]["name"]: pod["metadata"]["labels"]["track"] for pod in pods}
+    slices = kube.api.list_of("EndpointSlice", f"kubernetes.io/service-name={name}")
+    ready = [each for one in slices for each in one.get("endpoints") or () if each["conditions"]["ready"]]
+    return sorted(tracks.get(each["targetRef"]["name"], "unknown") for each in ready)
 
 
 def _mend(world: KubeWorld) -> None:
