@@ -39,6 +39,9 @@ ROUTERS: Final[Mapping[str, BuiltIn]] = MappingProxyType(
             "engine.routers.kube_config:GatewayApiConfig", "engine.routers.gateway_api:GatewayApiRouter"
         ),
         "istio": BuiltIn("engine.routers.istio_config:IstioConfig", "engine.routers.istio:IstioRouter"),
+        "service_switch": BuiltIn(
+            "engine.routers.selector_config:ServiceSwitchConfig", "engine.routers.service_switch:ServiceSwitchRouter"
+        ),
     }
 )
 SOURCES: Final[Mapping[str, BuiltIn]] = MappingProxyType(
