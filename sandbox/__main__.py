@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
     try:
-        world = World(Options(rps=chosen.rps, seed=chosen.seed, base_port=chosen.base_port))
+        world = World(Options(chosen.rps, chosen.seed, chosen.base_port, chosen.outside_gateway))
     except PortTakenError as error:
         print(f"sandbox: {error}; choose other ports with --base-port", file=sys.stderr)
         return 2
@@ -62,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_port,
         default=Options.base_port,
         help="the gateway's port; the two sides have the next two; 0 takes free ones (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--outside-gateway",
+        type=_port,
+        metavar="PORT",
+        help="send the traffic to another gateway on this port; the two sides then count their requests themselves",
     )
     parser.add_argument("--ready-file", type=Path, metavar="PATH", help="also write the line of JSON here, when ready")
     return parser

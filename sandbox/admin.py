@@ -1,4 +1,4 @@
-"""The gateway's admin endpoints: the route, the backends' versions, the faults."""
+"""The gateway's admin endpoints: the route, the backends' versions, the faults, who answered the traffic."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 class Admin:
     """Answers /admin/*, to this machine's own programs only.
 
-    `deploy(backend, version)` and `switch(faults)` do what is not the gateway's to do; `sleep` is how a slow one waits.
+    `deploy(backend, version)` and `switch(faults)` do what is not the gateway's to do, `traffic()` tells who answered
+    the traffic; `sleep` is how a slow one waits.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class Admin:
         *,
         deploy: Callable[[str, str], Awaitable[None]],
         switch: Callable[[Mapping[str, bool]], Awaitable[None]],
+        traffic: Callable[[], Mapping[str, Any]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._fleet = fleet
         self._faults = faults
         self._deploy = deploy
         self._switch = switch
+        self._traffic = traffic
         self._sleep = sleep
 
     async def handle(self, request: Request) -> Response:
@@ -65,6 +68,8 @@ class Admin:
             case "PUT", ["faults"]:
                 await self._switch(read_switches(_read_object(request)))
                 return json_response(self._faults.view())
+            case "GET", ["traffic"]:
+                return json_response(self._traffic())
             case method, _:
                 return _error(404, f"there is no {method} {request.path}")
 

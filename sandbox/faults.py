@@ -72,7 +72,7 @@ class Faults:
         while name in self._on:
             await self._switched.wait()
 
-    def harm(self, side: str, weight: int) -> Harm:
+    def harm(self, side: str, weight: float) -> Harm:
         """What befalls `side` while its share of the traffic is `weight` percent."""
         if not self._on:
             return NO_HARM

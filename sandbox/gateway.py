@@ -9,7 +9,7 @@ from collections.abc import Callable
 from sandbox.admin import PREFIX, Admin
 from sandbox.backends import Backend, Fleet
 from sandbox.faults import Faults
-from sandbox.metrics import BUSINESS_PATHS, GatewayMetrics, expose, garbage, with_every_value_nan
+from sandbox.metrics import GatewayMetrics, expose, spoiled
 from sandbox.wire import BadMessageError, Request, Response, json_response
 
 
@@ -61,24 +61,13 @@ class Gateway:
             answer = _unavailable(backend, 502, "broke off")
         answer.headers.setdefault("x-version", backend.version)
         if not request.is_check:
-            self._count(request, answer, self._clock() - began)
+            self._metrics.answered(request, answer, self._clock() - began)
         return answer
-
-    def _count(self, request: Request, answer: Response, seconds: float) -> None:
-        version = answer.headers["x-version"]
-        self._metrics.count(version, answer.status, seconds)
-        if request.method == "POST" and request.path in BUSINESS_PATHS:
-            self._metrics.count_outcome(request.path, version, answer.headers.get("x-outcome", "failure"))
 
     async def _expose(self, accept: str) -> Response:
         await self._faults.until_off("metrics-hang")
         self._metrics.show_up({backend.version: backend.ready for backend in self._fleet.backends.values()})
-        answer = expose(self._metrics.registry, accept)
-        if self._faults.is_on("metrics-empty"):
-            answer.body = b""
-        if self._faults.is_on("metrics-garbage"):
-            answer = garbage(answer)
-        return with_every_value_nan(answer) if self._faults.is_on("metrics-nan") else answer
+        return spoiled(expose(self._metrics.registry, accept), self._faults)
 
 
 def _unavailable(backend: Backend, status: int, what: str) -> Response:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from sandbox.faults import Faults
 from sandbox.load import POOL_SIZE
-from sandbox.wire import Response
+from sandbox.wire import Request, Response
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.225, 0.25, 0.4, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0)  # seconds
 BUSINESS_PATHS = ("/signup", "/login", "/checkout")
 OUTCOMES = ("success", "failure")
 
 
-class GatewayMetrics:
-    """Requests by version as the gateway saw them, as service meshes count: a dead instance's errors are here."""
+class RequestMetrics:
+    """Requests by version: their codes, times, and outcomes for the business."""
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "http_requests_total", "Answers by version and code", ("version", "code"), registry=registry
         )
@@ -32,8 +32,6 @@ class GatewayMetrics:
             path: Counter(f"{path[1:]}_total", f"POST {path} by outcome", ("version", "outcome"), registry=registry)
             for path in BUSINESS_PATHS
         }
-        self._up = Gauge("shop_backend_up", "1 when the last probe was answered", ("version",), registry=registry)
-        self._dropped = Counter("sandbox_traffic_dropped", "Arrivals not sent: too many in flight", registry=registry)
 
     def know(self, version: str) -> None:
         """Shows `version` with zeros before its first request, so that the first counts are differences too."""
@@ -44,6 +42,13 @@ class GatewayMetrics:
             for outcome in OUTCOMES:
                 counter.labels(version, outcome)
 
+    def answered(self, request: Request, answer: Response, seconds: float) -> None:
+        """One request and its answer, which says by its headers whose it is."""
+        version = answer.headers["x-version"]
+        self.count(version, answer.status, seconds)
+        if request.method == "POST" and request.path in BUSINESS_PATHS:
+            self.count_outcome(request.path, version, answer.headers.get("x-outcome", "failure"))
+
     def count(self, version: str, status: int, seconds: float) -> None:
         """One answered request."""
         self._requests.labels(version, str(status)).inc()
@@ -52,6 +57,16 @@ class GatewayMetrics:
     def count_outcome(self, path: str, version: str, outcome: str) -> None:
         """How one request to a business path ended, for the business."""
         self._outcomes[path].labels(version, outcome if outcome in OUTCOMES else "failure").inc()
+
+
+class GatewayMetrics(RequestMetrics):
+    """Requests as the gateway saw them, as service meshes count: a dead instance's errors are here."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        super().__init__(registry)
+        self._up = Gauge("shop_backend_up", "1 when the last probe was answered", ("version",), registry=registry)
+        self._dropped = Counter("sandbox_traffic_dropped", "Arrivals not sent: too many in flight", registry=registry)
 
     def drop(self) -> None:
         """One arrival that traffic did not send."""
@@ -93,6 +108,15 @@ def expose(registry: CollectorRegistry, accept: str) -> Response:
     """The registry as OpenMetrics or as Prometheus text, whichever an Accept header asks for."""
     encode, content_type = choose_encoder(accept)
     return Response(200, encode(registry), {"content-type": content_type})
+
+
+def spoiled(answer: Response, faults: Faults) -> Response:
+    """A page of metrics as the faults that are on leave it."""
+    if faults.is_on("metrics-empty"):
+        answer.body = b""
+    if faults.is_on("metrics-garbage"):
+        answer = garbage(answer)
+    return with_every_value_nan(answer) if faults.is_on("metrics-nan") else answer
 
 
 def with_every_value_nan(answer: Response) -> Response:

@@ -49,13 +49,21 @@ class Running:
             return self.process.wait()
 
 
-def start(directory: Path, base_port: int = 7480, rps: float = 300, *, seed: int | None = None) -> Running:
+def start(
+    directory: Path,
+    base_port: int = 7480,
+    rps: float = 300,
+    *,
+    seed: int | None = None,
+    outside_gateway: int | None = None,
+) -> Running:
     """Starts a sandbox in a session of its own and waits until it answers, 10 s at most.
 
-    `directory` holds its log and, while it runs, where it answers. Raises SandboxError.
+    `directory` holds its log and, while it runs, where it answers; `outside_gateway` is the port of another gateway
+    that the traffic goes to instead. Raises SandboxError.
     """
     directory = directory.resolve()
-    process = _spawn(directory, base_port, rps, seed)
+    process = _spawn(directory, base_port, rps, seed, outside_gateway)
     try:
         return Running(_wait_until_ready(process, directory), process)
     except BaseException:
@@ -65,19 +73,30 @@ def start(directory: Path, base_port: int = 7480, rps: float = 300, *, seed: int
 
 
 @contextmanager
-def running(directory: Path, base_port: int = 7480, rps: float = 300, *, seed: int | None = None) -> Iterator[Running]:
+def running(
+    directory: Path,
+    base_port: int = 7480,
+    rps: float = 300,
+    *,
+    seed: int | None = None,
+    outside_gateway: int | None = None,
+) -> Iterator[Running]:
     """A sandbox for as long as the block lasts."""
-    started = start(directory, base_port, rps, seed=seed)
+    started = start(directory, base_port, rps, seed=seed, outside_gateway=outside_gateway)
     try:
         yield started
     finally:
         started.stop()
 
 
-def _spawn(directory: Path, base_port: int, rps: float, seed: int | None) -> subprocess.Popen[bytes]:
+def _spawn(
+    directory: Path, base_port: int, rps: float, seed: int | None, outside_gateway: int | None
+) -> subprocess.Popen[bytes]:
     arguments = ["--base-port", str(base_port), "--rps", str(rps), "--ready-file", str(directory / READY_NAME)]
     if seed is not None:
         arguments += ["--seed", str(seed)]
+    if outside_gateway is not None:
+        arguments += ["--outside-gateway", str(outside_gateway)]
     with (directory / LOG_NAME).open("ab") as log:
         # -P: a folder called sandbox where this runs must not be taken for the package.
         return subprocess.Popen(  # noqa: S603  the program is this Python, the arguments are made above

@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from sandbox.business import Business, Reply
 from sandbox.faults import Harm
 from sandbox.load import ActiveUsers, DatabasePool, RequestRate
@@ -55,6 +57,11 @@ class Shop:
         self._active = ActiveUsers()
         self._pool = DatabasePool(rng, clock())
         self._metrics = ShopMetrics(version)
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What its /metrics shows."""
+        return self._metrics.registry
 
     async def handle(self, request: Request) -> Response:
         """The answer to any request; each carries X-Version, and each JSON body `version`."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.client import ConnectionPool
 from sandbox.store import PRODUCTS, SHOPPERS, shopper
+from sandbox.tally import Tally
 from sandbox.wire import BadMessageError, Request
 
 MIX = {"checkout": 1 / 3, "browse": 0.4, "login": 0.2, "signup": 1 / 15}  # shares of the arrivals
@@ -24,6 +26,7 @@ class Traffic:
     """Poisson arrivals at `rps` requests a second through the gateway.
 
     At most `max_in_flight` requests are unanswered at a time; arrivals beyond are not sent, and told to `on_drop`.
+    `tally` has who answered.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Traffic:
         self._rng = rng
         self._max_in_flight = max_in_flight
         self._on_drop = on_drop
+        self.tally = Tally()
         self._in_flight: set[asyncio.Task[None]] = set()
         self._sessions: deque[str] = deque(maxlen=_KEPT_SESSIONS)
         self._newcomers = 0
@@ -80,10 +84,12 @@ class Traffic:
         task.add_done_callback(self._in_flight.discard)
 
     async def _visit(self, request: Request) -> None:
+        sent = time.time()
         try:
             answer = await self._gateway.send(request)
         except (OSError, BadMessageError):
             return  # the gateway is gone: nobody is left to count this, and the next arrival tries again
+        self.tally.count(answer.headers.get("x-version", ""), sent, time.time())
         if request.target == "/login" and answer.status == 200:
             session = json.loads(answer.body)["session"]
             if session is not None:

@@ -8,6 +8,7 @@ import resource
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sandbox.admin import Admin
 from sandbox.backends import Backend, Fleet
@@ -19,9 +20,9 @@ from sandbox.ready import Urls
 from sandbox.route import Route
 from sandbox.server import HttpServer, bind_loopback
 from sandbox.shop import Shop
+from sandbox.side import CountingSide, Side
 from sandbox.store import Store
 from sandbox.traffic import Traffic
-from sandbox.wire import Request, Response
 
 STABLE = "shop-a"
 VERSIONS = {STABLE: "v1.4.0", CANARY: "v1.5.0"}  # at the start, when the stable one has all the traffic
@@ -37,22 +38,15 @@ class PortTakenError(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """`base_port` is the gateway's, the sides have the next two; 0 takes any free ones. `seed` None is random."""
+    """`base_port` is the gateway's, the sides have the next two; 0 takes any free ones. `seed` None is random.
+
+    With `outside_gateway`, a port, the traffic goes to somebody else's gateway; the sides then count it themselves.
+    """
 
     rps: float = 300.0
     seed: int | None = None
     base_port: int = 7480
-
-
-class Side:
-    """One side: a port, and behind it the instance that runs now. A replaced one ends what it was doing."""
-
-    def __init__(self, bound: socket.socket, shop: Shop) -> None:
-        self.shop = shop
-        self.server = HttpServer(self._handle, bound)
-
-    async def _handle(self, request: Request) -> Response:
-        return await self.shop.handle(request)
+    outside_gateway: int | None = None
 
 
 class World:
@@ -60,6 +54,7 @@ class World:
 
     def __init__(self, options: Options) -> None:
         """Binds the ports; PortTakenError when one is not free."""
+        self._outside = options.outside_gateway
         self._seed = options.seed if options.seed is not None else random.getrandbits(64)
         gateway_port, *side_ports = _bind(options.base_port, 1 + len(VERSIONS))
         self._store = Store()
@@ -72,15 +67,15 @@ class World:
             Route(dict.fromkeys(VERSIONS, 0) | {STABLE: 100}),
         )
         self._sides = {
-            name: Side(bound, self._new_shop(name, version))
+            name: self._side(bound, self._new_shop(name, version))
             for (name, version), bound in zip(VERSIONS.items(), side_ports, strict=True)
         }
         metrics = GatewayMetrics()
-        admin = Admin(self._fleet, self._faults, deploy=self.deploy, switch=self.switch)
+        admin = Admin(self._fleet, self._faults, deploy=self.deploy, switch=self.switch, traffic=self._seen_by_traffic)
         self._gateway = Gateway(self._fleet, admin, metrics, self._faults, self._rng("gateway"))
         self._public = HttpServer(self._gateway.handle, gateway_port)
         self._traffic = Traffic(
-            ConnectionPool(self._public.port),
+            ConnectionPool(self._outside or self._public.port),
             options.rps,
             self._rng("traffic"),
             max_in_flight=_max_in_flight(),
@@ -118,7 +113,7 @@ class World:
 
     async def deploy(self, name: str, version: str) -> None:
         """Replaces what a side runs, as a deployment in mid-release would."""
-        self._sides[name].shop = self._new_shop(name, version)
+        self._sides[name].run(self._new_shop(name, version))
         await self._gateway.probe()
 
     async def switch(self, wanted: Mapping[str, bool]) -> None:
@@ -130,7 +125,7 @@ class World:
         if self._faults.is_on("crash"):
             canary.server.crash()
         elif not canary.server.is_open:
-            canary.shop = self._new_shop(CANARY, canary.shop.version)
+            canary.run(self._new_shop(CANARY, canary.shop.version))
             await canary.server.open()
         await self._gateway.probe()
 
@@ -140,7 +135,22 @@ class World:
             await self._gateway.probe()
 
     def _new_shop(self, name: str, version: str) -> Shop:
-        return Shop(version, self._store, self._rng(name), lambda: self._faults.harm(name, self._fleet.weight(name)))
+        return Shop(version, self._store, self._rng(name), lambda: self._faults.harm(name, self._share(name)))
+
+    def _side(self, bound: socket.socket, shop: Shop) -> Side:
+        return Side(bound, shop) if self._outside is None else CountingSide(bound, shop, self._faults)
+
+    def _share(self, name: str) -> float:
+        """Percent of the traffic on a side: as the route says, or as it comes from a gateway that is not ours."""
+        rates = {
+            name: side.requests_per_second() for name, side in self._sides.items() if isinstance(side, CountingSide)
+        }
+        if not rates:
+            return self._fleet.weight(name)
+        return 100 * rates[name] / max(sum(rates.values()), 1.0)
+
+    def _seen_by_traffic(self) -> dict[str, Any]:
+        return self._traffic.tally.view()
 
     def _rng(self, purpose: str) -> random.Random:
         # One stream each, so that what a scrape or a person does changes no other part's chances.

@@ -45,7 +45,9 @@ class Bench:
         self.waits: list[float] = []
         self.deployed: list[tuple[str, str]] = []
         self.fleet = Fleet([self.stable, self.canary], Route({"shop-a": 100 - canary_weight, "shop-b": canary_weight}))
-        admin = Admin(self.fleet, self.faults, deploy=self._deploy, switch=self._switch, sleep=self._sleep)
+        admin = Admin(
+            self.fleet, self.faults, deploy=self._deploy, switch=self._switch, traffic=dict, sleep=self._sleep
+        )
         self.gateway = Gateway(self.fleet, admin, GatewayMetrics(), self.faults, random.Random(5))
 
     async def _deploy(self, name: str, version: str) -> None:
