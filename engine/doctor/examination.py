@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 OBSERVE_LIMIT_S = 6.0
 PART_LIMIT_S = 8.0
 WHOLE_LIMIT_S = 15.0  # less than a front end waits for an answer
+TARGET = "target"
 NOBODY = Subject("laneshift-doctor", "laneshift-doctor", "laneshift-doctor")
 
 
@@ -73,14 +74,19 @@ async def _of_parts(plan: Plan, place: Place, secrets: Secrets, canary: str) -> 
         )
     finally:
         await _closed(router.close())
-    said = {one.said for one in own}
-    return [*own, *script, *(one for one in others if one.said not in said)]
+    return [*own, *script, *_without_echo(own, others)]
+
+
+def _without_echo(own: Sequence[Finding], others: Sequence[Finding]) -> list[Finding]:
+    """That the target can't be read is said once: by the router's own lines, unless they have no reason for it."""
+    explained = any(one.grade == "bad" and one.what != "router" for one in own)
+    return [one for one in others if not (explained and one.what == TARGET)]
 
 
 async def _seen(plan: Plan, place: Place, secrets: Secrets, router: Router, wanted: str) -> list[Finding]:
     """What depends on what the router shows."""
     seen, problem = await _observed(router)
-    standing = examine_standing(plan, router, seen, wanted, place.busy) if seen else [Finding("bad", "target", problem)]
+    standing = examine_standing(plan, router, seen, wanted, place.busy) if seen else [Finding("bad", TARGET, problem)]
     of_source = _within("source", _of_source(plan, secrets, router, seen, wanted), WHOLE_LIMIT_S)
     return [*standing, *await of_source]
 
