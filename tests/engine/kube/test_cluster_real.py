@@ -16,6 +16,7 @@ from engine.kube.cluster import Cluster
 from engine.kube.errors import KubeConflict, KubeError
 from engine.kube.resources import DEPLOYMENTS, HTTPROUTES, SERVICES, Resource
 from tests.support.kube_api import eventually
+from tests.support.kube_throttle import throttled
 from tests.support.kube_world import Namespace
 
 pytestmark = pytest.mark.real
@@ -205,6 +206,20 @@ async def test_a_context_that_is_not_there_is_said(kube: Namespace, opened: list
     opened.append(Cluster(kube.kubeconfig(), "production"))
     with pytest.raises(KubeError, match="production"):
         await opened[0].open()
+
+
+async def test_a_server_that_throttles_is_asked_again_until_it_answers(kube: Namespace, opened: list[Cluster]) -> None:
+    user = "rbac-5"
+    kube.api.apply(setting(side="stable"))
+    kube.grant(user, {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]})
+    opened.append(Cluster(kube.kubeconfig(user)))
+    await opened[0].open()
+    with throttled(kube, user):
+        with pytest.raises(KubeError, match=r"no success within 1 s.*answered 429"):
+            await opened[0].get(SETTINGS, kube.name, "lane", time_limit=1)
+        reading = asyncio.create_task(opened[0].get(SETTINGS, kube.name, "lane", time_limit=20))
+        await asyncio.sleep(0.2)
+    assert (await reading)["data"] == {"side": "stable"}
 
 
 async def test_routes_are_where_the_definitions_put_them(cluster: Cluster, kube: Namespace) -> None:

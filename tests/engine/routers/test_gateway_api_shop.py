@@ -12,6 +12,7 @@ import pytest
 
 from engine.contract.routers import rollback_sh, run
 from engine.inputs import Observation
+from engine.kube.connection import Connection, Request
 from engine.kube.marks import marks_of
 from engine.routers import Ending, RouterConflict, RouterError, Write
 from engine.routers.gateway_api import GatewayApiRouter
@@ -124,6 +125,36 @@ async def test_the_way_back_finds_backends_that_have_moved(router: GatewayApiRou
     )
     await router.shift(write(0))
     assert weights(shop) == {"checkout-old": 0, STABLE: 100, CANARY: 0}
+
+
+async def test_a_way_back_is_one_patch_and_nothing_is_read_before_it(
+    router: GatewayApiRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await raised(router, 25)
+    sent: list[str] = []
+    send = Connection.send
+
+    async def noted(self: Connection, request: Request, time_limit: float) -> dict[str, Any]:
+        sent.append(request.method)
+        return await send(self, request, time_limit)
+
+    monkeypatch.setattr(Connection, "send", noted)
+    await asyncio.wait_for(router.shift(write(0)), 5)
+    assert [method for method in sent if method != "GET"] == ["PATCH"]
+    assert sent[0] == "PATCH"
+
+
+async def test_a_route_that_was_deleted_is_said_and_moved_again_when_it_is_back(
+    router: GatewayApiRouter, shop: Namespace
+) -> None:
+    await raised(router, 25)
+    shop.api.delete("HTTPRoute", APP)
+    for asked in (router.observe, lambda: router.shift(write(0))):
+        with pytest.raises(RouterError, match=f"there is no httproute {APP} in namespace {shop.name}"):
+            await asked()
+    shop.api.apply(route(stable=75, canary=25))
+    await router.shift(write(0))
+    await seen_when(router, lambda seen: seen.weight == 0 and not seen.pending)
 
 
 async def test_annotations_that_others_put_there_meanwhile_stay(router: GatewayApiRouter, shop: Namespace) -> None:
