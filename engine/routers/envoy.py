@@ -8,17 +8,17 @@ route's own weights hold. Source: Envoy's documentation, "Traffic splitting" and
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final
-
-import httpx
 
 from engine.events import SCRIPT
 from engine.finding import Finding
 from engine.routers import RouterError
-from engine.routers.envoy_admin import Split, healthy_hosts, runtime_value, splits_of, started_at, status_of
+from engine.routers.envoy_admin import Split, answer_of, healthy_hosts, runtime_value, splits_of, started_at
 from engine.routers.proxies import Instance, ProxyRouter
 from engine.routers.proxy_config import EnvoyConfig
 from engine.routers.proxy_line import talk
@@ -28,7 +28,7 @@ from engine.routers.proxy_versions import AnsweredVersions
 
 LIMIT_S: Final = 2.0
 ROUTES: Final = "/config_dump?mask=static_route_configs,dynamic_route_configs"
-_POST_HEAD: Final = ("Content-Length: 0", "Connection: close", "", "")
+_HEAD: Final = ("Content-Length: 0", "Connection: close", "", "")
 STARTED: Final = "/config_dump?mask=last_updated"
 
 _SCRIPT = """
@@ -55,11 +55,10 @@ class EnvoyRouter(ProxyRouter):
 
     def __init__(self, config: EnvoyConfig) -> None:
         self._config = config
-        self._http = httpx.AsyncClient(timeout=LIMIT_S, trust_env=False)
         self.target = f"envoy {config.runtime_key} at {', '.join(sorted(config.admin))}"
         sides = {"canary": config.canary, "stable": config.stable}
         versions = AnsweredVersions(sides, config.version_path, config.version_header)
-        instances = [_Admin(config, address, self._http) for address in config.admin]
+        instances = [_Admin(config, address) for address in config.admin]
         super().__init__(instances, versions, (config.canary.cluster, config.stable.cluster), config.public)
 
     def manual_rollback(self, release: str) -> str:
@@ -78,17 +77,12 @@ class EnvoyRouter(ProxyRouter):
             stable=shlex.quote(_key(config, config.stable.cluster).replace(".", "[.]")),
         )
 
-    async def close(self) -> None:
-        """Let go of connections."""
-        await super().close()
-        await self._http.aclose()
-
 
 class _Admin(Instance):
     """One Envoy. What its route says is read once for each time that it was started."""
 
-    def __init__(self, config: EnvoyConfig, address: str, http: httpx.AsyncClient) -> None:
-        self.name, self._config, self._http = address, config, http
+    def __init__(self, config: EnvoyConfig, address: str) -> None:
+        self.name, self._config = address, config
         self._process = ""
         self._split: tuple[str, Split] | None = None
 
@@ -130,13 +124,13 @@ class _Admin(Instance):
         )
 
     async def write(self, weight: int, mark: Mark) -> None:
-        await self._post(_written(self._config, weight, mark))
+        await self._ask("POST", _written(self._config, weight, mark))
 
     async def put_mark(self, mark: Mark) -> None:
-        await self._post(f"/runtime_modify?{_mark_key(self._config)}={_in_query(mark)}")
+        await self._ask("POST", f"/runtime_modify?{_mark_key(self._config)}={_in_query(mark)}")
 
     async def rehearse(self) -> None:
-        await self._post("/runtime_modify?laneshift-rehearsal=")
+        await self._ask("POST", "/runtime_modify?laneshift-rehearsal=")
 
     async def examine(self) -> list[Finding]:
         await self.rehearse()
@@ -175,25 +169,24 @@ class _Admin(Instance):
         return split
 
     async def _json(self, path: str) -> Any:
+        said = await self._ask("GET", path)
         try:
-            async with asyncio.timeout(LIMIT_S):
-                answer = await self._http.get(self.name + path)
-            return answer.raise_for_status().json()
-        except (TimeoutError, httpx.TimeoutException):
-            raise RouterError(f"{self.name} did not answer within {LIMIT_S:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise RouterError(f"{self.name}: {str(error) or type(error).__name__}") from None
+            return json.loads(said)
         except ValueError:
-            raise RouterError(f"{self.name}{path} answered no JSON") from None
+            raise RouterError(f"{self.name}{path} answered no JSON: {said[:100]}") from None
 
-    async def _post(self, path: str) -> None:
-        address, _, prefix = self.name.removeprefix("http://").partition("/")
-        lines = (f"POST {f'/{prefix}' if prefix else ''}{path} HTTP/1.1", f"Host: {address}", *_POST_HEAD)
+    async def _ask(self, method: str, path: str) -> str:
+        address, slash, prefix = self.name.removeprefix("http://").partition("/")
+        lines = (f"{method} {slash}{prefix}{path} HTTP/1.1", f"Host: {address}", *_HEAD)
         where = address if re.search(r":\d+$", address) else f"{address}:80"
         said = await talk(self.name, where, "\r\n".join(lines).encode(), LIMIT_S)
-        status, text = status_of(said)
-        if status != 200:
-            raise RouterError(f"{self.name} answered {status or 'no HTTP'}: {text[:200] or 'nothing'}")
+        try:
+            status, text = answer_of(said)
+        except ValueError as error:
+            raise RouterError(f"{self.name} answered {error}") from None
+        if status != HTTPStatus.OK:
+            raise RouterError(f"{self.name} answered {status}: {text.strip()[:200]}")
+        return text
 
 
 def _key(config: EnvoyConfig, cluster: str) -> str:

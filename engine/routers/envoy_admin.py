@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-_STATUS: Final = re.compile(r"HTTP/1\.[01] (\d{3})\b")
-_CHUNK: Final = re.compile(r"[0-9a-f]+")
+from http.client import HTTPException, HTTPResponse
+from io import BytesIO
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +20,24 @@ class Split:
         return [name for name in self.weights if name not in names]
 
 
-def status_of(answer: str) -> tuple[int, str]:
-    """The status of a whole HTTP/1.1 answer, 0 for anything else, and its text without the sizes of its chunks."""
-    head, _, body = answer.partition("\r\n\r\n")
-    found = _STATUS.match(head)
-    if not found:
-        return 0, answer.strip()
-    return int(found[1]), " ".join(line.strip() for line in body.splitlines() if not _CHUNK.fullmatch(line)).strip()
+class _Received:
+    """Stands for a socket from which a whole answer was read."""
+
+    def __init__(self, said: bytes) -> None:
+        self._said = said
+
+    def makefile(self, _mode: str) -> BytesIO:
+        return BytesIO(self._said)
+
+
+def answer_of(said: bytes) -> tuple[int, str]:
+    """The status and the text of a whole HTTP answer. Raises ValueError for anything else."""
+    response = HTTPResponse(_Received(said))  # type: ignore[arg-type]  # of a socket it uses makefile alone
+    try:
+        response.begin()
+        return response.status, response.read().decode(errors="replace")
+    except HTTPException as error:
+        raise ValueError(f"no HTTP: {type(error).__name__}") from None
 
 
 def splits_of(dump: Any) -> dict[str, Split]:

@@ -31,7 +31,8 @@ class Server:
 
 async def ask(address: str, *commands: str) -> list[str]:
     """The answer to each command. Raises RouterError, which begins with the address."""
-    said = await talk(address, address.removeprefix("tcp://"), (";".join(commands) + "\n").encode(), LIMIT_S)
+    line = ";".join(commands) + "\n"
+    said = (await talk(address, address.removeprefix("tcp://"), line.encode(), LIMIT_S)).decode(errors="replace")
     answers = _answers(said)
     if len(answers) != len(commands):
         raise RouterError(f"{address} answered {said.strip()[:200] or 'nothing'}")

@@ -14,7 +14,7 @@ from engine.routers import RouterError
 LONGEST: Final = 4 * 1024 * 1024  # bytes of an answer
 
 
-async def talk(name: str, address: str, question: bytes, limit_s: float) -> str:
+async def talk(name: str, address: str, question: bytes, limit_s: float) -> bytes:
     """What is answered until the other side hangs up. `address` is an absolute path, or host:port.
 
     Raises RouterError, which begins with `name`.
@@ -28,7 +28,7 @@ async def talk(name: str, address: str, question: bytes, limit_s: float) -> str:
         raise RouterError(f"{name}: {error.strerror or error}") from None
 
 
-async def _answer(address: str, question: bytes) -> str:
+async def _answer(address: str, question: bytes) -> bytes:
     if address.startswith("/"):
         reader, writer = await asyncio.open_unix_connection(address)
     else:
@@ -41,6 +41,6 @@ async def _answer(address: str, question: bytes) -> str:
             said += part
             if len(said) > LONGEST:
                 break
-        return said.decode(errors="replace")
+        return bytes(said)
     finally:
         writer.close()

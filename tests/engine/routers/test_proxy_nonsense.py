@@ -13,7 +13,7 @@ from engine.contract.routers import write
 from engine.routers import RouterError, haproxy_cli
 from engine.routers import envoy as envoy_module
 from engine.routers.envoy import EnvoyRouter
-from engine.routers.envoy_admin import status_of
+from engine.routers.envoy_admin import answer_of
 from engine.routers.haproxy import HaproxyRouter
 from engine.routers.haproxy_cli import ask, servers_of
 from engine.routers.proxy_config import EnvoyConfig, HaproxyConfig
@@ -217,8 +217,9 @@ async def test_a_write_that_envoy_did_not_take_is_an_error(admin: Canned, envoy:
         await envoy.shift(write(0))
 
 
-async def test_what_envoy_says_against_a_write_is_said() -> None:
-    head = "HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n"
-    chunked = f"{head}18\r\nNo admin layer specified\r\n0\r\n\r\n"
-    assert status_of(chunked) == (503, "No admin layer specified")
-    assert status_of("SSH-2.0") == (0, "SSH-2.0")
+def test_an_answer_is_put_together_from_its_chunks() -> None:
+    head = b"HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert answer_of(head + b"9\r\nNo admin \r\nf\r\nlayer specified\r\n0\r\n\r\n") == (503, "No admin layer specified")
+    for nonsense in (b"", b"SSH-2.0", head + b"99\r\nhalf"):
+        with pytest.raises(ValueError, match="no HTTP"):
+            answer_of(nonsense)
