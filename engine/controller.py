@@ -452,7 +452,8 @@ class Controller:
             async with asyncio.timeout(limit):
                 found = await self._parts.source.read(self._parts.queries, canary=canary, stable=stable)
                 hide = self._parts.hide
-                return replace(found, doubts=hide(found.doubts), lost=hide(found.lost))
+                said = {"problem": hide(found.problem), "doubts": hide(found.doubts), "lost": hide(found.lost)}
+                return replace(found, **said)
         except TimeoutError:
             problem = f"the source did not answer within {limit:g} s"
         except Exception as error:  # a source of another package: its bug must not end the watch
