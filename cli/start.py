@@ -20,13 +20,23 @@ ENDS = ("promoted", "rolled_back", "cancelled", "rollback_failed")
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--canary", default="", help="the version to release, if the plan does not name it")
 @click.option("--key", default="", help="a start repeated with the same key attaches to the first one's release")
+@click.option("--observe", is_flag=True, help="only judge what something else drives; nothing is changed")
 @click.option("--watch", "watching", is_flag=True, help="open the cockpit")
 @click.option("--wait", is_flag=True, help="wait for the end; the exit code is the outcome")
 @click.option(
     "--timeout", callback=seconds, metavar="TIME", help="with --wait: give up then, such as 90m (exit code 6)"
 )
 @click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
-def start(plan: Path, canary: str, key: str, watching: bool, wait: bool, timeout: float | None, as_json: bool) -> None:
+def start(
+    plan: Path,
+    canary: str,
+    key: str,
+    observe: bool,
+    watching: bool,
+    wait: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
     """Start a release of PLAN and print its id. Starts an engine when none runs."""
     if watching and (wait or as_json):
         raise click.UsageError("--watch opens the cockpit: it goes with neither --wait nor --json")
@@ -39,7 +49,7 @@ def start(plan: Path, canary: str, key: str, watching: bool, wait: bool, timeout
     text = text_of(plan)
     client = EngineClient()
     ensure_engine(client)
-    release = client.begin(text, str(plan), canary=canary, key=key)
+    release = client.begin(text, str(plan), canary=canary, key=key, observe=observe)
     if not (wait and as_json):
         show(as_json, {"release": release}, release)
     if watching:

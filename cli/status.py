@@ -57,6 +57,10 @@ def _lines(seen: dict[str, Any]) -> Iterator[str]:
         bell = "ALERT " if verdict["metric"] in seen["alerts"] else ""
         yield f"  {verdict['outcome']:<12} {bell}{verdict['reason']}"
     yield f"  checklist {seen['checklist']['done']} of {seen['checklist']['total']}"
+    for would in seen["would"]:
+        at = time.strftime("%H:%M:%S", time.localtime(would["at"]))
+        verb = {"advance": "advanced", "rollback": "rolled back"}[would["act"]]
+        yield f"  {at} at {would['weight']}% laneshift would have {verb}: {would['reason']}"
     if seen["phase"] in ("rolling_back", "rollback_failed"):
         yield f"  by hand  {seen['manual_rollback']}"
     for notice in seen["notices"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from engine import registry
 from engine.checklist import default_items, not_applicable, with_proofs
@@ -22,6 +23,11 @@ from engine.sources.reading import Query
 from engine.vitals import VITALS
 
 REHEARSE_S = 60.0  # between two trials of the way back
+
+
+def watched_rules_of(plan: Plan) -> Rules:
+    """The rules of a release that something else drives: judged, and nothing is done."""
+    return replace(rules_of(plan), watched=True, checks={}, items=(), guard_s=0.0, holds_target=False, rehearse_s=0.0)
 
 
 def rules_of(plan: Plan) -> Rules:

@@ -119,9 +119,12 @@ class EngineClient:
         seen: dict[str, Any] = self.ask("GET", line.release_path(release))
         return seen
 
-    def begin(self, plan: str, name: str, *, canary: str = "", key: str = "") -> str:
-        """Start a release of this plan's text; returns its id. Raises EngineGone, EngineRefused."""
-        body = {"plan": plan, "name": name, "who": self.who, "canary": canary, "key": key}
+    def begin(self, plan: str, name: str, *, canary: str = "", key: str = "", observe: bool = False) -> str:
+        """Start a release of this plan's text, or only judge what something else does (`observe`); returns its id.
+
+        Raises EngineGone, EngineRefused.
+        """
+        body = {"plan": plan, "name": name, "who": self.who, "canary": canary, "key": key, "observe": observe}
         return str(self.ask("POST", "/v1/releases", body)["release"])
 
     def examine(self, plan: str, name: str, *, canary: str = "") -> list[dict[str, str]]:

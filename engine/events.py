@@ -67,6 +67,7 @@ class Rules:
     `capacity_s` is how long both sides may take to carry the next weight, `guard_s` how long a weight that somebody
     raises after a roll back is put back, `drain_s` and `canary_to_zero` what follows a roll back. `holds_target`: the
     router has something to give back at the end; `rehearse_s`: between two trials of the way back, 0 for none.
+    `watched`: something else drives the release; laneshift only judges it and changes nothing.
     """
 
     stages: tuple[StageRule, ...]
@@ -99,6 +100,7 @@ class Rules:
     canary_to_zero: bool = False
     holds_target: bool = False
     rehearse_s: float = 0.0
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,6 +342,23 @@ class WayBackTried(Event):
 
     ok: bool
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightFollowed(Event):
+    """A watched release: something else, `who` as far as the router can tell, moved the traffic."""
+
+    weight: int
+    who: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WouldHave(Event):
+    """A watched release: what laneshift would have done now, `advance` or `rollback`, and why."""
+
+    act: Literal["advance", "rollback"]
+    reason: str
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,12 @@ def _awaited(state: State) -> list[str]:
     return [short_of(state, weight) or f"waits until {weight}% is written"]
 
 
+def unproven(state: State, at: float) -> tuple[str, ...]:
+    """What is missing for a stage to be proven, of a release that is only watched."""
+    found = unready_route(state) or _stale_route(state, at) or _other_share(state)
+    return (*found, *_unread_source(state, at), *_verdicts(state))
+
+
 def finish_done(state: State) -> bool:
     """A copy or a handover that this release began is complete, and nothing of it is under way."""
     effort = state.finishing
@@ -211,7 +217,12 @@ def refusal(
     question = _QUESTIONS.get(verb)
     if question is None:
         return f"there is no order {verb!r}"
+    if state.rules.watched and verb not in ON_WATCHED:
+        return f"only watched: laneshift changes nothing here; by hand: {state.manual_rollback}"
     return question(_Asked(state, at, stage, revision, item, reason, override))
+
+
+ON_WATCHED = ("cancel", "note", "tick", "untick", "waive")  # orders that a release takes which is only watched
 
 
 def _meant_for_another(asked: _Asked) -> str:
@@ -317,6 +328,8 @@ def _cancel(asked: _Asked) -> str:
     state = asked.state
     if state.phase not in FORWARD:
         return _over(state)
+    if state.rules.watched:
+        return ""
     carries = state.phase is Phase.STAGE and bool(state.observed)
     return "traffic has moved: roll back instead" if state.moved or carries else ""
 

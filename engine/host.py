@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import events as ev
-from engine.assembly import parts_of, router_of, rules_of, unneeded
+from engine.assembly import parts_of, router_of, rules_of, unneeded, watched_rules_of
 from engine.config import EngineConfigError
 from engine.controller import Controller, Parts, Said, Time, events_of, record_of
 from engine.identity import identity
@@ -21,6 +21,7 @@ from engine.journal.store import Journal
 from engine.journal.writer import JournalWriter
 from engine.plan.model import Plan, parse_plan
 from engine.routers import Router, RouterError
+from engine.routers.watched import WatchedRouter
 from engine.script import script_path, write_script
 from engine.secrets import SecretMissingError, Secrets
 from engine.state import FINAL, Phase, State, fold
@@ -57,13 +58,15 @@ class WallTime:
 
 @dataclass(frozen=True, slots=True)
 class StartOrder:
-    """What a start carries: the plan's own bytes and name, who asks, and what names the repeat of the same start."""
+    """What a start carries: the plan's own bytes and name, who asks, and what names the repeat of the same start.
+    With `observe` something else drives the release: it is only judged."""
 
     plan: bytes
     plan_name: str
     who: str
     canary: str = ""
     key: str = ""
+    observe: bool = False
 
 
 @dataclass(slots=True)
@@ -191,11 +194,13 @@ class Host:
             secrets = Secrets(self._home)
             try:
                 router = router_of(plan, secrets, order.canary)
+                router = WatchedRouter(router) if order.observe else router
                 parts = parts_of(plan, router, secrets)
             except (EngineConfigError, SecretMissingError) as error:
                 raise RefusedError(str(error)) from error
             try:
-                await self._may_start(router)
+                if not order.observe:
+                    await self._may_start(router)
                 created = await self._created(plan, router, order)
                 await self._claim(router, created)
             except BaseException:
@@ -204,7 +209,8 @@ class Host:
             first = [Said(seq, event) for seq, event in enumerate([created, *_not_applicable(plan, created)], 1)]
             await self._store(order, created, first)
             self._run(self._hold(created.release, first, parts, {}))
-            await self._supersede(created)
+            if not order.observe:
+                await self._supersede(created)
             return created.release
 
     async def _started_before(self, service: str, key: str) -> str:
@@ -216,7 +222,7 @@ class Host:
     async def _may_start(self, router: Router) -> None:
         for held in self._held.values():
             state = held.controller.state
-            if state.target == router.target and state.phase not in FINAL:
+            if state.target == router.target and state.phase not in FINAL and not state.rules.watched:
                 raise RefusedError(f"{state.release} is under way on {router.target}: attach to it, or end it first")
         try:
             seen: Observation = await router.observe()
@@ -248,7 +254,7 @@ class Host:
             plan_digest=plan.digest,
             canary_wanted=order.canary or (plan.version.canary if plan.version else ""),
             who=order.who,
-            rules=rules_of(plan),
+            rules=watched_rules_of(plan) if order.observe else rules_of(plan),
             manual_rollback=router.manual_rollback(release),
         )
 
@@ -287,9 +293,10 @@ class Host:
         kept: dict[str, Any] = await asyncio.to_thread(self.journal.kept, release)
         plan = parse_plan(kept["plan"]["text"].encode(), kept["plan"]["name"])
         said = events_of(records)
-        wanted = next((one.event.canary_wanted for one in said if isinstance(one.event, ev.Created)), "")
+        created = next(one.event for one in said if isinstance(one.event, ev.Created))
         secrets = Secrets(self._home)
-        parts = parts_of(plan, router_of(plan, secrets, wanted), secrets)
+        router = router_of(plan, secrets, created.canary_wanted)
+        parts = parts_of(plan, WatchedRouter(router) if created.rules.watched else router, secrets)
         return self._hold(release, said, parts, kept)
 
     def _hold(self, release: str, said: list[Said], parts: Parts, kept: dict[str, Any]) -> _Held:

@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 
 from engine.capacity import short_of
 from engine.events import Step
-from engine.gates import EITHER_LEAST_S, blockers, enough_bake, finish_done, refusal, to_ask_again, unready_route
+from engine.gates import (
+    EITHER_LEAST_S,
+    blockers,
+    enough_bake,
+    finish_done,
+    refusal,
+    to_ask_again,
+    unproven,
+    unready_route,
+)
 from engine.state import FAILING, FINAL, GOING_BACK, MISPLACED, RINGING, Phase, State
 
 
@@ -40,6 +49,8 @@ def _next(state: State, at: float) -> Outlook:
         return _ended(state, at)
     if state.phase in GOING_BACK:
         return _going_back(state)
+    if state.rules.watched:
+        return _watched(state, at)
     if state.questions:
         question = min(state.questions.values(), key=lambda asked: asked.due)
         return Outlook(question.text, "rolls back by itself", question.due, ("rollback", "resume"))
@@ -52,6 +63,23 @@ def _next(state: State, at: float) -> Outlook:
     if state.phase is Phase.FINISHING:
         return _finishing(state, at)
     return _stage(state, at)
+
+
+def _watched(state: State, at: float) -> Outlook:
+    """Of a release that something else drives: what it does is watched until it ends."""
+    rule = state.rule
+    if not state.canary:
+        until = state.created_at + state.rules.wait_for_canary_s
+        return Outlook("waits for a new version", "ends if none comes", until, ("cancel",))
+    if rule is None:
+        return Outlook("waits for traffic on the new version", "judged from then on", None, ("cancel",))
+    would = [said for said in state.would if said.stage == state.stage]
+    if would:
+        verb = {"advance": "advanced", "rollback": "rolled back"}[would[-1].act]
+        return Outlook(f"laneshift would have {verb}: {would[-1].reason}", "only watched", None, ("cancel",))
+    left = max(0.0, rule.bake_s - state.baked_s) + max(0.0, rule.warmup_s - state.warmed_s)
+    missing = unproven(state, at)
+    return Outlook("; ".join(missing) or "bake", "only watched", at + left if left else None, ("cancel",))
 
 
 def _ended(state: State, at: float) -> Outlook:

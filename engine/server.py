@@ -2,7 +2,7 @@
 
     GET  /v1/engine                        who is this engine, since when, what is wrong with it
     GET  /v1/releases                      one line each
-    POST /v1/releases                      start: {plan, name, who, canary?, key?}
+    POST /v1/releases                      start: {plan, name, who, canary?, key?, observe?}
     GET  /v1/releases/ID                   one look
     POST /v1/releases/ID/orders            {verb, id, who, reason?, stage?, revision?, item?, override?, asked_at?}
     GET  /v1/releases/ID/events?after=SEQ  every event after SEQ, then live, and a beat each second (as SSE)
@@ -221,6 +221,7 @@ class _Api:
             who=_text(body, "who", "somebody"),
             canary=_text(body, "canary", ""),
             key=_text(body, "key", ""),
+            observe=body.get("observe") is True,
         )
         release = await self._host.start(order)
         return JSONResponse({"release": release}, status_code=201)

@@ -59,6 +59,8 @@ def look(state: State, at: float, notices: list[str]) -> dict[str, Any]:
             "stable": state.stable_ready,
             "full": state.full,
         },
+        "watched": state.rules.watched,
+        "would": [encode(would) for would in state.would],
         "keep_until": state.keep_until,
         "ending": state.ending,
         "manual_rollback": state.manual_rollback,

@@ -22,6 +22,8 @@ _STEPS = {
 }
 _LAPS = {"last_canary_request": "the canary answered its last request", "recovered": "errors are back to normal"}
 
+_WOULD = {"advance": "advanced", "rollback": "rolled back"}
+
 _SAY: dict[type[Event], Callable[[Any, State], str]] = {
     ev.Created: lambda e, _s: f"{e.who} created release {e.release} of {e.service}" + _because(e.summary),
     ev.EngineTook: lambda e, _s: f"an engine holds the release (epoch {e.epoch})",
@@ -49,6 +51,8 @@ _SAY: dict[type[Event], Callable[[Any, State], str]] = {
     ev.CapacityAwaited: lambda e, _s: _capacity(e),
     ev.ScaleAnswered: lambda e, _s: ("asked for another size" if e.ok else "scaling failed") + _because(e.detail),
     ev.WayBackTried: lambda e, _s: ("the way back was tried" if e.ok else "THE WAY BACK FAILS") + _because(e.detail),
+    ev.WeightFollowed: lambda e, _s: f"{e.weight}% on the canary, by {e.who}",
+    ev.WouldHave: lambda e, _s: f"laneshift would have {_WOULD[e.act]}: {e.reason}",
     ev.RouterLost: lambda e, _s: f"the router cannot be read: {e.reason}",
     ev.Ticked: lambda e, _s: f"looked: {e.requests:,.0f} canary requests in this stage" + _because(e.problem),
     ev.VerdictChanged: lambda e, _s: f"{e.verdict.metric} {_outcome(e.verdict.outcome.value)}" + _was(e),

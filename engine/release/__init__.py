@@ -65,6 +65,11 @@ controller records the events first and then does what the intents among them sa
                                                            nothing after a roll back, where the plan says so and
                                                            nobody put traffic on it
                      the next release on this target       nothing is guarded or given back any more
+    watched only     something else moves the traffic      followed: the stage whose weight is reached
+                     proven, or failing                    what laneshift would have done is recorded, once a stage
+                     all traffic on stable again           rolled back, by whoever did it
+                     the new version is stable, or 100%
+                     of the traffic is on it, proven       promoted
     any              another engine takes over             nothing is raised before the weight is read; an unfinished
                                                            write of stable's weight is repeated at once
 
@@ -96,7 +101,7 @@ from engine.inputs import (
     SupersedeOld,
     Took,
 )
-from engine.release import answers, forward
+from engine.release import answers, forward, watched
 from engine.release.aftermath import LET_GO_TRIES, give_back
 from engine.release.going_back import pursue_rollback
 from engine.release.looks import looked
@@ -111,8 +116,14 @@ __all__ = ["LET_GO_TRIES", "VERBS", "decide"]
 def decide(state: State, given: Input) -> list[Event]:
     """The events that follow from one input, in order."""
     turn = Turn(state, given.at)
-    _HANDLERS[type(given)](turn, given)
-    _go_on(turn)
+    if state.rules.watched and isinstance(given, Observed):
+        watched.observed(turn, given)
+    else:
+        _HANDLERS[type(given)](turn, given)
+    if state.rules.watched:
+        watched.go_on(turn)
+    else:
+        _go_on(turn)
     return turn.events
 
 

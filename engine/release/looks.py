@@ -88,6 +88,9 @@ def recovered(turn: Turn, what: str, answer: str) -> None:
 def failed(turn: Turn, what: str, reason: str) -> None:
     """A metric or a check fails: as the plan says, back, hold, or ask."""
     rules = turn.state.rules
+    if rules.watched:
+        turn.would("rollback", reason, what)
+        return
     policy = rules.on_fail_of.get(what, rules.on_fail)
     if policy == "rollback":
         turn.roll_back(ENGINE, reason, metric=what)

@@ -17,12 +17,9 @@ BY_HAND = "somebody"  # who moved the weight, when the router can't tell
 def observed(turn: Turn, given: Observed) -> None:
     """One reading of the router, or the news that it can't be read."""
     seen, state = given.seen, turn.state
+    say_seen(turn, given)
     if seen is None:
-        if state.router_problem != given.problem:
-            turn.say(ev.RouterLost(at=turn.at, reason=given.problem))
         return
-    if state.observed_at is None or state.router_problem or _differs(state, seen):
-        _say_seen(turn, seen)
     if state.phase in GOING_BACK:
         observed_going_back(turn, given.begun, seen)
     elif _rolled_back_by_script(state, seen):
@@ -33,6 +30,16 @@ def observed(turn: Turn, given: Observed) -> None:
         observed_after(turn, given.begun, seen)
     elif state.keep_until is not None and not anothers(state, seen):
         _taken_back_by_hand(turn, seen)
+
+
+def say_seen(turn: Turn, given: Observed) -> None:
+    """Say what the router shows where that differs from what is known, or that it can't be read any more."""
+    seen, state = given.seen, turn.state
+    if seen is None:
+        if state.router_problem != given.problem:
+            turn.say(ev.RouterLost(at=turn.at, reason=given.problem))
+    elif state.observed_at is None or state.router_problem or _differs(state, seen):
+        _say_seen(turn, seen)
 
 
 def _say_seen(turn: Turn, seen: Observation) -> None:

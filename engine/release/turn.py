@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from engine import events as ev
 from engine.capacity import short_of
 from engine.checklist import proofs
@@ -54,6 +56,12 @@ class Turn:
         attempts = self.state.attempts
         attempt = 1 + max(attempts.get(check_key(listed, name), 0) for name in names)
         self.say(ev.ChecksStarted(at=self.at, list=listed, names=names, attempt=attempt))
+
+    def would(self, act: Literal["advance", "rollback"], reason: str, metric: str = "") -> None:
+        """In a watched release: what laneshift would do now, said once a stage."""
+        state = self.state
+        if (act, metric, state.stage) not in {(would.act, would.metric, would.stage) for would in state.would}:
+            self.say(ev.WouldHave(at=self.at, act=act, reason=reason, metric=metric))
 
     def hold(self, cause: str, reason: str) -> None:
         if self.state.holds.get(cause) != reason:

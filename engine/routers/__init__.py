@@ -56,6 +56,7 @@ class Router(ABC):
     """
 
     target: str
+    foreign: bool = False  # the target may belong to anybody: it is only watched, and no owner is refused
     observe_limit_s: float = 5.0  # a reading that takes longer has failed
     shift_limit_s: float = 5.0  # a write that is not answered by then has failed
     effort_limit_s: float = 15.0  # another size, a step of a copy or a handover, letting go, a rehearsal

@@ -107,6 +107,18 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Would:
+    """What laneshift would have done at a time, in a release that it only watched, when `weight` was in effect."""
+
+    at: float
+    act: str
+    reason: str
+    metric: str
+    stage: int
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopwatch:
     """The laps of a rollback, each a time: asked, accepted, weight written, seen, last canary request, recovered."""
 
@@ -176,6 +188,7 @@ class State:
     superseded: str = ""
     way_back_at: float | None = None
     way_back_problem: str = ""
+    would: tuple[Would, ...] = ()
     intent: Intent | None = None
     intents: int = 0
     raises_out: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from engine import events as ev
 from engine.state.folds import Folds
-from engine.state.model import GOING_BACK, Effort, Intent, State
+from engine.state.model import GOING_BACK, Effort, Intent, State, Would
 
 FOLDS = Folds()
 
@@ -103,3 +103,18 @@ def _way_back_tried(state: State, event: ev.WayBackTried) -> State:
 def answered(effort: Effort, event: ev.ScaleAnswered | ev.FinishAnswered | ev.LetGoAnswered) -> Effort:
     """The effort with its answer."""
     return replace(effort, answered_at=event.at, ok=event.ok, detail=event.detail)
+
+
+# --- a release that is only watched
+
+
+@FOLDS.of(ev.WeightFollowed)
+def _weight_followed(state: State, event: ev.WeightFollowed) -> State:
+    moved = state.moved or event.weight > 0
+    return replace(state, desired=event.weight, moved=moved, weights=(*state.weights, float(event.weight)))
+
+
+@FOLDS.of(ev.WouldHave)
+def _would_have(state: State, event: ev.WouldHave) -> State:
+    would = Would(event.at, event.act, event.reason, event.metric, state.stage, state.desired)
+    return replace(state, would=(*state.would, would))

@@ -32,6 +32,7 @@ LOOK = {
     "then": "100%",
     "orders": ["rollback"],
     "verdicts": {},
+    "would": [],
     "alerts": {},
     "holds": {},
     "weights": [5.0],

@@ -142,6 +142,18 @@ async def test_two_who_press_advance_at_once_advance_one_stage(engine: Served):
     assert engine.route.written == [5]
 
 
+async def test_what_something_else_drives_is_watched_and_never_touched(engine: Served):
+    release = await asyncio.to_thread(lambda: engine.client.begin(PLAN, "plan.yaml", observe=True))
+    engine.route.weight = 5
+    engine.route.generation += 1
+    await engine.until(release, phase="stage", weight={"desired": 5, "observed": 5.0})
+    refused = await engine.client.order(release, "rollback")
+    assert not refused.accepted
+    assert "only watched" in refused.why
+    assert (await engine.client.order(release, "cancel")).accepted
+    assert engine.route.written == []
+
+
 async def test_an_order_repeated_counts_once(engine: Served):
     release = await engine.begin()
     order = json.dumps({"verb": "pause", "id": "mine", "who": "ann"}).encode()

@@ -70,6 +70,8 @@ EXAMPLES: dict[type[Event], tuple[Event, str]] = {
             "argocd put 5% on the canary after the roll back, time 4: not taken back any more: look into it",
         ),
         (ev.Superseded(at=0, by="shop-2"), "shop-2 has the target now"),
+        (ev.WeightFollowed(at=0, weight=25, who="argo-rollouts"), "25% on the canary, by argo-rollouts"),
+        (ev.WouldHave(at=0, act="rollback", reason="2.9%"), "laneshift would have rolled back: 2.9%"),
         (ev.RouterLost(at=0, reason="refused"), "the router cannot be read: refused"),
         (
             ev.Ticked(at=0, good_s=2, weight=5.0, requests=1200, samples=(), verdicts=()),
