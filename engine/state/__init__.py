@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.state.fold import apply, created, fold
+from engine.state.folding import apply, created, fold
 from engine.state.model import (
     FAILING,
     FINAL,

@@ -1,4 +1,4 @@
-"""How each event changes a state: one table for each subject, put together in `engine.state.fold`."""
+"""How each event changes a state: one table for each subject, put together in `engine.state.folding`."""
 
 from __future__ import annotations
 

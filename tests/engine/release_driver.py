@@ -8,13 +8,28 @@ from typing import Any
 
 from engine import events as ev
 from engine.events import CheckOutcome, Event, Item, Rules, StageRule, Step
-from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, PastLearned, Took
+from engine.inputs import (
+    Answered,
+    Checked,
+    Clock,
+    FinishTried,
+    Input,
+    LetGo,
+    Looked,
+    Observation,
+    Observed,
+    Order,
+    PastLearned,
+    Scaled,
+    Took,
+)
 from engine.judge import Counts, Metric, Outcome, Sample, Threshold, Verdict
 from engine.release import decide
 from engine.state import Phase, State, apply, created, fold
 
 START = 1_000_000.0
 MANUAL = "curl -X PUT the stable weight"
+PREVIEW = (StageRule(0, 0, 0, 0), StageRule(100, 0, 20, 200))  # blue-green
 STAGES = (StageRule(5, 5, 10, 100), StageRule(25, 0, 10, 100), StageRule(100, 0, 20, 200))
 ERRORS = Metric("errors", "bad", (Threshold(0.02),))
 LATENCY = Metric("latency", "latency", (Threshold(0.25),), quantile=0.95)
@@ -77,6 +92,7 @@ class Driver:
         self.weight, self.generation = 0.0, 1
         self.canary, self.stable = "v2", "v1"
         self.mark, self.by = "", ""
+        self.shown: dict[str, Any] = {}  # what the router shows beside
         self._orders = 0
         self.tell(Took(at=self.now, epoch=1))
 
@@ -117,7 +133,12 @@ class Driver:
             "mark": self.mark,
             "by": self.by,
         }
-        return self.tell(Observed(at=self.now, begun=self.now, seen=Observation(**{**shown, **changes})))
+        return self.tell(Observed(at=self.now, begun=self.now, seen=Observation(**{**shown, **self.shown, **changes})))
+
+    def shows(self, **fields: Any) -> Driver:
+        """From now on the router shows this too."""
+        self.shown |= fields
+        return self
 
     def lose_router(self) -> list[Event]:
         return self.tell(Observed(at=self.now, begun=self.now, seen=None, problem="refused"))
@@ -136,13 +157,27 @@ class Driver:
         number = number or self.intended.number
         return self.tell(Answered(at=self.now, number=number, ok=ok, detail=detail, conflict=conflict))
 
+    def scaled(self, *, ok: bool = True, detail: str = "") -> list[Event]:
+        """The router answers the last wish for another size."""
+        asked = next(event for event in reversed(self.events) if isinstance(event, ev.CapacityAwaited))
+        return self.tell(Scaled(at=self.now, weight=asked.weight, ok=ok, detail=detail))
+
+    def finish_tried(self, *, ok: bool = True, detail: str = "") -> list[Event]:
+        """The router answers the last step of a copy or a handover."""
+        asked = next(event for event in reversed(self.events) if isinstance(event, ev.FinishIntended))
+        return self.tell(FinishTried(at=self.now, number=asked.number, ok=ok, detail=detail))
+
+    def let_go(self, *, ok: bool = True, detail: str = "") -> list[Event]:
+        """The router gives back what it held, or can't."""
+        return self.tell(LetGo(at=self.now, ok=ok, detail=detail))
+
     def checked(self, name: str, outcome: CheckOutcome = CheckOutcome.PASS, *, attempt: int = 0) -> list[Event]:
         """The running check of that name answers."""
         check = next(check for check in self.state.checks.values() if check.name == name)
         return self.tell(
             Checked(
                 at=self.now,
-                list=check.list,  # type: ignore[arg-type]  # a state's checks come from a plan's lists
+                list=check.list,
                 name=name,
                 attempt=attempt or check.attempt,
                 outcome=outcome,
@@ -174,6 +209,10 @@ class Driver:
     @property
     def writes(self) -> list[int]:
         return [event.weight for event in self.events if isinstance(event, ev.ShiftIntended)]
+
+    def said(self, kind: type[Event]) -> list[Any]:
+        """All events of that kind."""
+        return [event for event in self.events if isinstance(event, kind)]
 
     def set_weight(self, weight: float, *, mark: str = "", by: str = "") -> Driver:
         """The route changes, by whomever."""

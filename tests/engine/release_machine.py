@@ -11,14 +11,28 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from engine import events as ev
 from engine.events import CheckList, CheckOutcome, Event, Rules
 from engine.gates import blockers, refusal
-from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, PastLearned, Took
+from engine.inputs import (
+    Answered,
+    Checked,
+    Clock,
+    FinishTried,
+    Input,
+    LetGo,
+    Looked,
+    Observation,
+    Observed,
+    Order,
+    PastLearned,
+    Scaled,
+    Took,
+)
 from engine.judge import Verdict
 from engine.outlook import outlook
 from engine.release import VERBS, decide
 from engine.state import FORWARD, GOING_BACK, Phase, State, apply, created, fold
-from tests.engine.release_driver import START, creation, rules, sample, stored, verdict
+from tests.engine.release_driver import PREVIEW, STAGES, START, creation, rules, sample, stored, verdict
 from tests.engine.release_witness import Witness
-from tests.engine.worlds import World, Write, write_of
+from tests.engine.worlds import World, Write, step_of, write_of
 
 PEOPLE = st.sampled_from(["ada", "bob"])
 WAITS = st.sampled_from([0.1, 1.0, 2.0, 5.0, 12.0, 61.0, 121.0, 301.0, 4000.0])
@@ -29,6 +43,14 @@ PLANS = st.fixed_dictionaries(
         "until": st.sampled_from(["both", "either"]),
         "auto_advance": st.booleans(),
         "blind_then": st.sampled_from(["hold", "rollback"]),
+        "scale": st.sampled_from(["none", "proportional"]),
+        "finish": st.sampled_from(["swap", "copy", "handover"]),
+        "holds_target": st.booleans(),
+        "canary_to_zero": st.booleans(),
+        "guard_s": st.sampled_from([0.0, 300.0]),
+        "drain_s": st.sampled_from([0.0, 30.0]),
+        "capacity_s": st.just(60.0),
+        "stages": st.sampled_from([STAGES, STAGES, PREVIEW]),
     }
 )
 
@@ -55,10 +77,12 @@ class Traffic(RuleBasedStateMachine):
     sound = False
     starts: tuple[int, ...] = (2, 3, 4, 6, 9)
 
-    @initialize(chosen=PLANS, wanted=st.sampled_from(["", "v2"]), data=st.data())
-    def begin(self, chosen: dict[str, Any], wanted: str, data: st.DataObject) -> None:
+    @initialize(chosen=PLANS, wanted=st.sampled_from(["", "v2"]), full=st.sampled_from([None, 2, 4]), data=st.data())
+    def begin(self, chosen: dict[str, Any], wanted: str, full: int | None, data: st.DataObject) -> None:
         self.now = START
-        self.world = World()
+        self.world = World(full=full, stable_ready=full or 2)
+        self.scales: list[int] = []
+        self.lettings_go = 0
         self.plan = rules(**chosen)
         self.witness = Witness(self.plan)
         first = creation(self.plan, canary_wanted=wanted)
@@ -97,6 +121,12 @@ class Traffic(RuleBasedStateMachine):
     def _carry_out(self, event: Event) -> None:
         if isinstance(event, ev.ShiftIntended):
             self.world.in_flight.append(write_of(event))
+        elif isinstance(event, ev.FinishIntended):
+            self.world.in_flight.append(step_of(event, self.state.generation))
+        elif isinstance(event, ev.CapacityAwaited) and event.scale:
+            self.scales.append(event.weight)
+        elif isinstance(event, ev.LetGoIntended):
+            self.lettings_go += 1
         elif isinstance(event, ev.ChecksStarted):
             for name in event.names:
                 self.questions += 1
@@ -140,8 +170,9 @@ class Traffic(RuleBasedStateMachine):
 
     def _look(self, verdicts: tuple[Verdict, ...], problem: str = "") -> None:
         unread = self.state.router_problem or self.state.observed_at is None
-        samples = () if problem else tuple(sample(one.metric) for one in verdicts)
         weight = None if unread else self.state.observed
+        served = {"canary": 10 * (weight or 0), "stable": 1000 - 10 * (weight or 0)}
+        samples = () if problem else tuple(sample(one.metric, **served) for one in verdicts)
         self.tell(Looked(at=self.now, weight=weight, samples=samples, verdicts=verdicts, problem=problem))
 
     # --- writes
@@ -152,6 +183,24 @@ class Traffic(RuleBasedStateMachine):
         write = self._take(data, self.world.in_flight)
         landed = self.world.land(write)
         self._answer(write, ok=landed, conflict=not landed)
+
+    @precondition(lambda self: self.scales)
+    @rule(works=st.booleans(), ok=st.booleans())
+    def a_wish_for_another_size_is_answered(self, works: bool, ok: bool) -> None:
+        weight = self.scales.pop(0)
+        if works:
+            self.world.scale(weight)
+        self.tell(Scaled(at=self.now, weight=weight, ok=ok, detail="said the scaler"))
+
+    @precondition(lambda self: self.lettings_go)
+    @rule(ok=st.booleans())
+    def what_was_held_is_given_back_or_not(self, ok: bool) -> None:
+        self.lettings_go -= 1
+        self.tell(LetGo(at=self.now, ok=ok, detail="said the router"))
+
+    @rule(pending=st.sampled_from(["", "", "not accepted yet"]))
+    def what_is_written_is_not_in_effect_everywhere(self, pending: str) -> None:
+        self.world.pending = pending
 
     @precondition(lambda self: self.world.in_flight)
     @rule(data=st.data())
@@ -193,7 +242,10 @@ class Traffic(RuleBasedStateMachine):
 
     def _answer(self, write: Write, *, ok: bool, conflict: bool = False) -> None:
         self.now += 0.1
-        self.tell(Answered(at=self.now, number=write.number, ok=ok, conflict=conflict, detail="said the router"))
+        if write.finish:
+            self.tell(FinishTried(at=self.now, number=write.number, ok=ok, detail="said the router"))
+        else:
+            self.tell(Answered(at=self.now, number=write.number, ok=ok, conflict=conflict, detail="said the router"))
 
     def _ghost_lands(self, write: Write) -> None:
         landed = self.world.land(write)
@@ -219,7 +271,7 @@ class Traffic(RuleBasedStateMachine):
         again = fold([stored(event) for event in self.events])
         assert again == self.state, "the journal alone rebuilds the release"
         self.world.engine_dies()
-        self.asked, self.reading = [], None
+        self.asked, self.reading, self.scales, self.lettings_go = [], None, [], 0
         self.now += 1
         self.tell(Took(at=self.now, epoch=self.state.epoch + 1))
 
@@ -287,6 +339,9 @@ class Traffic(RuleBasedStateMachine):
         for write in [self.world.in_flight.pop(0) for _ in range(len(self.world.in_flight))]:
             landed = self.world.land(write)
             self._answer(write, ok=landed, conflict=not landed)
+        for weight in [self.scales.pop(0) for _ in range(len(self.scales))]:
+            self.world.scale(weight)
+            self.tell(Scaled(at=self.now, weight=weight, ok=True))
 
     # --- always
 
@@ -323,7 +378,8 @@ class Traffic(RuleBasedStateMachine):
             self.state.keep_until is None or self.now > self.state.keep_until
         )
         over = self.state.phase is Phase.CANCELLED or expired
-        self.world.stable_ready = self.world.canary_ready = 2
+        self.world.stable_ready = self.world.canary_ready = self.world.full or 2
+        self.world.pending = ""
         was = self.state.phase
         self._roll_back("ada")
         if was is Phase.ROLLED_BACK:
@@ -346,6 +402,7 @@ class Traffic(RuleBasedStateMachine):
         assert self.world.weight == 0
         self._nothing_can_land_any_more()
         assert self.world.weight == 0
+        assert self.world.copied == 0, "stable runs the version that it began with"
 
     def _nothing_can_land_any_more(self) -> None:
         for write in (*self.world.ghosts, *self.world.in_flight):

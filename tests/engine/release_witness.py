@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from engine import events as ev
 from engine.events import ENGINE, CheckOutcome, Event, Rules
-from engine.inputs import Answered, Input, Looked, Observed, Took
+from engine.inputs import Answered, FinishTried, Input, LetGo, Looked, Observation, Observed, Took
 from engine.judge import Outcome
-from engine.state import FORWARD, GOING_BACK, State
+from engine.state import FINAL, FORWARD, GOING_BACK, Phase, State
 
 Key = tuple[str, str]
 
@@ -40,6 +40,11 @@ class Witness:
     raises_out: set[str] = field(default_factory=set)
     written_at: float | None = None
     sightings: int = 0
+    seen: Observation = field(default_factory=lambda: Observation(0.0))
+    awaited: int | None = None
+    finish_begun: bool = False
+    put_back: int = 0
+    gave_back: bool = False
 
     # --- inputs
 
@@ -54,21 +59,26 @@ class Witness:
             self._looked(given)
         elif isinstance(given, Answered):
             self._answered(given)
+        elif isinstance(given, FinishTried):
+            self._raise_answered(given.number)
+        elif isinstance(given, LetGo):
+            self.gave_back = given.ok
 
     def _observed(self, given: Observed) -> None:
         if given.seen is None:
             self.good_at = None
             return
-        self.read = (given.seen.weight, given.seen.generation)
-        if given.seen.weight != self.desired:
+        self.seen, self.read = given.seen, (given.seen.weight, given.seen.generation)
+        if given.seen.weight != self.desired or given.seen.pending:
             self.good_at = None
-        if given.seen.weight != 0:
+        if given.seen.weight != 0 or given.seen.pending:
             self.sightings = 0
         elif self.written_at is not None and given.begun > self.written_at:
             self.sightings += 1
 
     def _looked(self, given: Looked) -> None:
-        good = self.confirmed and not given.problem and given.weight == self.desired
+        in_place = given.weight == self.desired and not self.seen.pending
+        good = (self.confirmed or self._previews()) and not given.problem and in_place
         if good and self.good_at is not None:
             self.good_s += min(given.at - self.good_at, 2 * self.rules.interval_s)
         self.good_at = given.at if good else None
@@ -77,13 +87,19 @@ class Witness:
             self.requests = max(verdict.canary.total for verdict in given.verdicts)
 
     def _answered(self, given: Answered) -> None:
-        if given.number in self.raises_out:
-            self.raises_out.remove(given.number)
-            self.sightings = 0
+        self._raise_answered(given.number)
         if self.last is not None and given.number == self.last.number:
             self.refused_last = not given.ok
             if given.ok and self.last.weight == 0 and self.written_at is None:
                 self.written_at = given.at
+
+    def _raise_answered(self, number: str) -> None:
+        if number in self.raises_out:
+            self.raises_out.remove(number)
+            self.sightings = 0
+
+    def _previews(self) -> bool:
+        return self.stage >= 0 and self.rules.stages[self.stage].weight == 0
 
     def answers(self, key: Key, ticket: int, outcome: CheckOutcome) -> None:
         """A check's answer comes; `ticket` is the question that it answers, of which only the last one counts."""
@@ -107,6 +123,10 @@ class Witness:
             elif isinstance(event, ev.RolledBack):
                 assert self.sightings >= 2
                 assert not self.raises_out
+            elif isinstance(event, ev.FinishIntended):
+                self._finishes(event, before)
+            elif isinstance(event, ev.LetGoIntended):
+                self._gives_back(event, after)
             else:
                 self._takes_note(event)
 
@@ -118,7 +138,14 @@ class Witness:
         elif isinstance(event, ev.ShiftConfirmed):
             assert self.read is not None
             assert self.read[0] == self.desired
+            assert not self.seen.pending
             self.confirmed = True
+        elif isinstance(event, ev.CapacityAwaited):
+            self.awaited = event.weight
+        elif isinstance(event, ev.Disturbed):
+            self.put_back += event.put_back
+            self.gave_back = self.gave_back and not event.put_back
+            assert self.put_back <= 3
         elif isinstance(event, ev.RollbackStarted):
             self.written_at, self.sightings = None, 0
         elif isinstance(event, ev.Paused | ev.Resumed):
@@ -126,6 +153,7 @@ class Witness:
 
     def _begins(self, stage: int) -> None:
         self.stage, self.good_s, self.good_at, self.requests, self.confirmed = stage, 0.0, None, 0.0, False
+        self.awaited = None
         self.verdicts.clear()
         for known in (self.passed, self.tickets):
             for key in [key for key in known if key[0] == "stage"]:
@@ -136,6 +164,8 @@ class Witness:
         assert "advance" in accepted or (self.rules.auto_advance and event.who == ENGINE)
         assert self.read is not None, "no step forward over a weight unread"
         assert self.read[0] == self.desired
+        assert not self.seen.pending
+        assert self.stage < 0 or self.desired == self.rules.stages[self.stage].weight, "no stage is skipped"
         if event.override:
             assert event.override.strip()
             assert self.stage >= 0
@@ -153,7 +183,7 @@ class Witness:
         rule = self.rules.stages[self.stage]
         timed, counted = self.good_s >= rule.warmup_s + rule.bake_s, self.requests >= rule.min_requests
         assert (timed and counted) if self.rules.until == "both" else (timed or counted)
-        judged = [metric.name for metric in self.rules.metrics if metric.judged]
+        judged = [metric.name for metric in self.rules.metrics if metric.judged and rule.weight]
         assert all(self.verdicts.get(name) is Outcome.PASS for name in judged)
         assert all(self.passed.get(("stage", name)) for name in self.rules.checks["stage"])
 
@@ -165,18 +195,51 @@ class Witness:
         self, event: ev.ShiftIntended, before: State, accepted: set[str], *, entered: bool, after: State
     ) -> None:
         if event.weight == 0:
-            assert after.phase in GOING_BACK or self.stage == -1
+            assert after.phase in GOING_BACK | {Phase.ROLLED_BACK} or self.stage == -1 or self._previews()
         else:
+            assert after.phase in FORWARD
             assert self.read == (event.base, event.generation), "a raise is from the weight that was read"
             assert event.weight == self.rules.stages[self.stage].weight
+            assert not self.seen.pending or event.weight <= self.seen.weight
+            self._both_sides_carry(event.weight)
             if not entered and "retry" not in accepted:
                 self._goes_on_with(event, before)
             self.raises_out.add(event.number)
             self.moved = True
         self.desired, self.last, self.confirmed, self.refused_last = event.weight, event, False, False
 
+    def _both_sides_carry(self, weight: int) -> None:
+        full = self.seen.full
+        if full is None or weight <= self.seen.weight:
+            return
+        needed = full * weight / 100 if self.rules.scale == "proportional" else 1
+        assert (self.seen.canary_ready or 0) >= needed, "the canary is too small for it"
+        assert (self.seen.stable_ready or 0) >= full, "stable is no way back for all of it"
+
+    def _finishes(self, event: ev.FinishIntended, before: State) -> None:
+        assert self.read is not None, "nothing is finished before the weight is read"
+        assert not self.paused
+        assert self.rules.finish != "swap"
+        assert self.stage == len(self.rules.stages) - 1
+        assert before.phase in FORWARD
+        self.finish_begun = True
+        self.raises_out.add(event.number)
+
+    def _gives_back(self, event: ev.LetGoIntended, after: State) -> None:
+        assert self.rules.holds_target
+        assert after.phase in FINAL
+        assert after.keep_until is None
+        assert not self.gave_back, "once is enough"
+        if event.canary_to_zero:
+            assert after.phase is Phase.ROLLED_BACK
+            assert self.seen.weight == 0
+
     def _goes_on_with(self, event: ev.ShiftIntended, before: State) -> None:
         """An unfinished raise, by nobody's order: the route must be exactly what it was."""
+        assert not self.paused
+        if event.weight != self.desired:
+            assert self.awaited == event.weight, "it waited for both sides to carry it"
+            return
         assert self.last is not None
         assert (event.weight, event.base, event.generation) == (self.last.weight, self.last.base, self.last.generation)
         assert self.refused_last
@@ -188,6 +251,7 @@ class Witness:
         assert self.read[0] == self.desired == self.rules.stages[-1].weight
         assert self.stage == len(self.rules.stages) - 1
         assert all(self.passed.get(("post", name)) for name in self.rules.checks["post"])
+        assert self.rules.finish == "swap" or (self.finish_begun and self.seen.finished)
 
     # --- safety is never off
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.inputs import SupersedeOld
 from engine.judge import Outcome
 from engine.outlook import outlook
 from tests.engine.release_driver import MANUAL, Driver, rules, verdict
@@ -98,3 +99,94 @@ def test_a_rollback_that_waits_for_stable_says_so() -> None:
     release.observe(stable_ready=0)
     release.order("rollback")
     assert "nothing of stable is ready" in outlook(release.state, release.now).waits_for
+
+
+def seen(release: Driver) -> str:
+    said = outlook(release.state, release.now)
+    return f"{said.waits_for} | {said.then}"
+
+
+def test_a_raise_that_waits_for_capacity_says_how_many_are_ready_what_was_answered_and_until_when() -> None:
+    release = Driver(rules(scale="proportional")).shows(full=10, stable_ready=10, canary_ready=1)
+    release.at_gate().order("advance")
+    release.scaled(ok=False, detail="quota exceeded")
+    said = outlook(release.state, release.now)
+    assert said.waits_for == "the canary has 1 of the 3 ready replicas that 25% needs (refused: quota exceeded)"
+    assert said.then == "25% is written; else it is held"
+    assert said.until == release.now + 600
+    release.observe(canary_ready=3, pending="no such backend")
+    assert "not in effect everywhere: no such backend | 25% is written" in seen(release)
+
+
+def test_before_any_traffic_a_wait_for_capacity_can_be_cancelled() -> None:
+    release = Driver().shows(full=10, stable_ready=9).ready()
+    release.order("advance")
+    assert outlook(release.state, release.now).orders == ("cancel",)
+
+
+def test_what_is_pending_is_said_in_a_shift_a_bake_and_a_way_back() -> None:
+    shift = Driver().shifting().after(1)
+    shift.observe(weight=5, pending="not accepted")
+    assert "5% in effect: not accepted | warmup" in seen(shift)
+    bake = Driver().baking()
+    bake.observe(pending="haproxy-2 is silent")
+    assert "stands still: haproxy-2 is silent" in seen(bake)
+    back = Driver().rolling_back().land()
+    back.after(1).observe(pending="haproxy-2 is silent")
+    assert "read twice (haproxy-2 is silent)" in seen(back)
+
+
+def test_a_way_back_that_waits_for_an_earlier_write_says_so() -> None:
+    release = Driver().shifting()
+    release.order("rollback")
+    release.arrived()
+    assert "an earlier write is not answered yet" in seen(release)
+
+
+def test_a_copy_under_way_says_what_was_answered() -> None:
+    release = Driver(rules(finish="copy")).finishing()
+    release.finish_tried(detail="3 of 10 replaced")
+    assert seen(release) == "the copy is under way: 3 of 10 replaced | the checks after it"
+    release.shows(finished=True).after(1).observe()
+    assert "check integrity is running" in seen(release)
+
+
+def test_a_last_raise_says_what_comes_after_it() -> None:
+    stages = (*rules().stages[:-1], replace(rules().stages[-1], weight=98))
+    release = Driver(rules(stages=stages, holdback=2, finish="copy")).at_gate().next_gate().next_gate()
+    release.order("advance")
+    assert seen(release) == "100% in effect | the copy"
+
+
+def test_who_moved_the_weight_is_said() -> None:
+    release = Driver().baking().set_weight(40)
+    release.observe(hand="argocd")
+    assert "raised by argocd from 5% to 40%" in seen(release)
+
+
+def test_after_a_roll_back_it_says_that_it_is_guarded_and_until_when() -> None:
+    release = Driver(rules(guard_s=900.0)).rolled_back()
+    said = outlook(release.state, release.now)
+    assert (said.then, said.until) == ("until then traffic put on the canary is taken back", release.now + 900)
+    release.set_weight(30).after(1).observe(hand="argocd")
+    assert "30% were put on the canary again by argocd | it is being taken back" in seen(release)
+    release.after(900).clock()
+    said = outlook(release.state, release.now)
+    assert (said.then, said.orders) == ("nobody takes it back", ("rollback",))
+
+
+def test_the_next_release_ends_the_guard() -> None:
+    release = Driver(rules(guard_s=900.0)).rolled_back()
+    release.tell(SupersedeOld(at=release.now, by="shop-2"))
+    assert seen(release) == "rolled back: it smells | nothing more happens"
+
+
+def test_what_is_still_held_or_could_not_be_given_back_is_said() -> None:
+    release = Driver(rules(holds_target=True, drain_s=60.0)).rolled_back()
+    assert "what it held of the target is not given back yet" in seen(release)
+    release.after(60).clock()
+    release.let_go(ok=False, detail="403")
+    assert "what it held of the target could not be given back: 403" in seen(release)
+    release.after(5).clock()
+    release.let_go()
+    assert seen(release) == "rolled back: it smells | nothing more happens"

@@ -10,7 +10,7 @@ from engine.state import ending, people, stages, traffic, watch
 from engine.state.folds import Folds
 from engine.state.model import ItemState, State
 
-_FOLDS = Folds({**stages.FOLDS, **people.FOLDS, **traffic.FOLDS, **watch.FOLDS, **ending.FOLDS})
+FOLDS = Folds({**stages.FOLDS, **people.FOLDS, **traffic.FOLDS, **watch.FOLDS, **ending.FOLDS})
 
 
 def created(event: ev.Created) -> State:
@@ -44,4 +44,4 @@ def fold(events: Iterable[ev.Event]) -> State | None:
 
 def apply(state: State, event: ev.Event) -> State:
     """The state after one more event."""
-    return _FOLDS[type(event)](state, event)
+    return FOLDS[type(event)](state, event)
