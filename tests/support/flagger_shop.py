@@ -6,7 +6,9 @@ tests change it all the time (`hurried`), so that they need not wait.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +22,7 @@ from tests.support.kube_pods import Behaviour
 from tests.support.kube_process import free_port
 from tests.support.kube_shop import APP, PORT, deployment
 from tests.support.kube_world import Namespace
+from tests.support.prometheus_process import running_prometheus
 
 WEIGHTS = (25, 50, 100)
 TOKEN = "a-token-of-the-tests"
@@ -59,6 +62,14 @@ def target(version: str, behaviour: Behaviour = "", annotations: dict[str, str] 
     return made
 
 
+@functools.cache
+def prometheus() -> str:
+    """A Prometheus for as long as this process lives: Flagger does not start without one that answers."""
+    kept = contextlib.ExitStack()
+    atexit.register(kept.close)
+    return kept.enter_context(running_prometheus({})).url
+
+
 @dataclass
 class FlaggerShop:
     """A Canary in a namespace; its gates are expected on `port` of this machine."""
@@ -66,9 +77,9 @@ class FlaggerShop:
     kube: Namespace
     port: int
 
-    def open(self, prometheus: str, **analysis: Any) -> None:
+    def open(self, **analysis: Any) -> None:
         """v1.0.0 serves everything, on the primary."""
-        self.kube.world.run_flagger(prometheus, HURRY)
+        self.kube.world.run_flagger(prometheus(), HURRY)
         self.kube.api.apply(target("v1.0.0"), canary(f"http://127.0.0.1:{self.port}/{TOKEN}", **analysis))
         with self.hurried():
             self.until(lambda status: status.get("phase") == "Initialized")

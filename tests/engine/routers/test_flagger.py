@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -18,26 +18,18 @@ from tests.support.flagger_shop import TOKEN, WEIGHTS, FlaggerShop, shop_in
 from tests.support.kube_api import Object
 from tests.support.kube_shop import APP
 from tests.support.kube_world import Namespace
-from tests.support.prometheus_process import running_prometheus
 
 pytestmark = pytest.mark.real
 
 SETTLE_S = 40.0
 
 
-@pytest.fixture(scope="module")
-def prometheus() -> Iterator[str]:
-    """Flagger does not start without one that answers."""
-    with running_prometheus({}) as process:
-        yield process.url
-
-
 @pytest.fixture
-async def shop(kube: Namespace, prometheus: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FlaggerShop]:
+async def shop(kube: Namespace, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FlaggerShop]:
     """v1.0.0 on the primary; Flagger looks all the time."""
     monkeypatch.setenv("PATH", f"{kube.world.bin}{os.pathsep}{os.environ['PATH']}")
     shop = shop_in(kube)
-    await asyncio.to_thread(shop.open, prometheus)
+    await asyncio.to_thread(shop.open)
     with shop.hurried():
         yield shop
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -18,7 +18,6 @@ from tests.support.flagger_shop import TOKEN, WEIGHTS, FlaggerShop, shop_in
 from tests.support.kube_api import until
 from tests.support.kube_shop import APP
 from tests.support.kube_world import Namespace
-from tests.support.prometheus_process import running_prometheus
 
 pytestmark = pytest.mark.real
 
@@ -87,18 +86,11 @@ class TestFlagger(FencedContract, MarkContract):
     weights = WEIGHTS
     settle_s = 30.0
 
-    @pytest.fixture(scope="class")
-    def prometheus(self) -> Iterator[str]:
-        with running_prometheus({}) as process:
-            yield process.url
-
     @pytest.fixture
-    async def world(
-        self, kube: Namespace, prometheus: str, monkeypatch: pytest.MonkeyPatch
-    ) -> AsyncIterator[FlaggerWorld]:
+    async def world(self, kube: Namespace, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FlaggerWorld]:
         monkeypatch.setenv("PATH", f"{kube.world.bin}{os.pathsep}{os.environ['PATH']}")
         shop = shop_in(kube)
-        await asyncio.to_thread(shop.open, prometheus)
+        await asyncio.to_thread(shop.open)
         world = FlaggerWorld(shop)
         try:
             with shop.hurried():
