@@ -1,4 +1,4 @@
-"""A real engine in a process of its own, on a real sandbox: to kill, to starve, to start again."""
+"""A real engine in a process of its own: to kill, to starve, to start again; and one on a real sandbox."""
 
 from __future__ import annotations
 
@@ -58,11 +58,10 @@ checks:
 
 
 @dataclass
-class Stand:
-    """A sandbox, an engine's state folder, and the engine when one runs."""
+class EngineStand:
+    """An engine's state folder, the engine when one runs, and the release that is looked at."""
 
     home: Path
-    sandbox: sandbox_process.Running
     client: EngineClient = field(init=False)
     engine: subprocess.Popen[bytes] | None = None
     release: str = ""
@@ -104,10 +103,6 @@ class Stand:
 
     # --- the release
 
-    def start(self, advance: str = "auto") -> None:
-        plan = PLAN.format(gateway=self.sandbox.urls.gateway, advance=advance)
-        self.release = self.client.begin(plan, "plan.yaml")
-
     def look(self) -> dict[str, Any]:
         return self.client.look(self.release)
 
@@ -130,25 +125,6 @@ class Stand:
     def run_script(self) -> subprocess.CompletedProcess[str]:
         path = script_path(self.home, self.release)
         return subprocess.run(["/bin/sh", str(path)], capture_output=True, text=True, timeout=60, check=False)
-
-    # --- the shop
-
-    def weight(self) -> int:
-        """Percent on the canary, as the gateway has it."""
-        route = httpx.get(f"{self.sandbox.urls.gateway}/admin/route", timeout=15).json()
-        return int(route["backends"][CANARY]["weight"])
-
-    def set_weight(self, weight: int) -> None:
-        """Somebody moves the traffic past laneshift."""
-        body = {"weights": {STABLE: 100 - weight, CANARY: weight}}
-        httpx.put(f"{self.sandbox.urls.gateway}/admin/route", json=body, timeout=15).raise_for_status()
-
-    def fault(self, name: str, on: bool) -> None:
-        """`stopped` is a gateway whose process stands still; any other is one of the sandbox' own."""
-        if name == "stopped":
-            os.kill(self.sandbox.pid, signal.SIGSTOP if on else signal.SIGCONT)
-            return
-        httpx.put(f"{self.sandbox.urls.gateway}/admin/faults", json={name: on}, timeout=15).raise_for_status()
 
     # --- waiting
 
@@ -174,13 +150,43 @@ class Stand:
             return log
 
 
+@dataclass
+class Stand(EngineStand):
+    """A sandbox beside it."""
+
+    sandbox: sandbox_process.Running = field(kw_only=True)
+
+    def start(self, advance: str = "auto") -> None:
+        plan = PLAN.format(gateway=self.sandbox.urls.gateway, advance=advance)
+        self.release = self.client.begin(plan, "plan.yaml")
+
+    # --- the shop
+
+    def weight(self) -> int:
+        """Percent on the canary, as the gateway has it."""
+        route = httpx.get(f"{self.sandbox.urls.gateway}/admin/route", timeout=15).json()
+        return int(route["backends"][CANARY]["weight"])
+
+    def set_weight(self, weight: int) -> None:
+        """Somebody moves the traffic past laneshift."""
+        body = {"weights": {STABLE: 100 - weight, CANARY: weight}}
+        httpx.put(f"{self.sandbox.urls.gateway}/admin/route", json=body, timeout=15).raise_for_status()
+
+    def fault(self, name: str, on: bool) -> None:
+        """`stopped` is a gateway whose process stands still; any other is one of the sandbox' own."""
+        if name == "stopped":
+            os.kill(self.sandbox.pid, signal.SIGSTOP if on else signal.SIGCONT)
+            return
+        httpx.put(f"{self.sandbox.urls.gateway}/admin/faults", json={name: on}, timeout=15).raise_for_status()
+
+
 @contextmanager
 def stand() -> Iterator[Stand]:
     """A stand whose engine is not started yet; all of it is gone when the block ends. The folder's name is short, for a
     unix socket's path must be."""
     home = Path(tempfile.mkdtemp(prefix="ls-"))
     with sandbox_process.running(home, base_port=0, rps=150, seed=11) as started:
-        made = Stand(home, started)
+        made = Stand(home, sandbox=started)
         try:
             yield made
         finally:
