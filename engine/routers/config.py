@@ -10,7 +10,6 @@ from engine.plan.fields import Name, Url
 from engine.plan.part import PlanPart, fault, raise_faults
 from engine.plan.stages import Strategy
 
-
 Finish = Literal["swap", "copy", "handover"]
 Scale = Literal["proportional", "none"]
 
