@@ -220,19 +220,24 @@ class Host:
         return next((row.id for row in rows if (row.service, row.key) == (service, key)), "")
 
     async def _may_start(self, router: Router) -> None:
-        for held in self._held.values():
-            state = held.controller.state
-            if state.target == router.target and state.phase not in FINAL and not state.rules.watched:
-                raise RefusedError(f"{state.release} is under way on {router.target}: attach to it, or end it first")
+        self._refuse_second(router, lambda state: state.target == router.target)
         try:
             seen: Observation = await router.observe()
         except RouterError as error:
             raise RefusedError(f"the router can't be read: {error}") from error
+        if seen.engine == self.identity:  # two plans may name one target differently, its mark is one
+            self._refuse_second(router, lambda state: state.release == seen.marked_release)
         if seen.weight != 0:
             raise RefusedError(
                 f"stable ({seen.stable}) does not carry the traffic: {seen.weight:g}% goes to the canary's side "
                 f"({seen.canary}); if that is the version in service now, exchange stable and canary in the plan"
             )
+
+    def _refuse_second(self, router: Router, same: Callable[[State], bool]) -> None:
+        for held in self._held.values():
+            state = held.controller.state
+            if same(state) and state.phase not in FINAL and not state.rules.watched:
+                raise RefusedError(f"{state.release} is under way on {router.target}: attach to it, or end it first")
 
     async def _claim(self, router: Router, created: ev.Created) -> None:
         try:

@@ -44,6 +44,8 @@ class PaperRoute(Router):
     generation: int = 1
     written: list[int] = field(default_factory=list)
     target: str = "paper"
+    marked: str = ""
+    engine: str = ""
 
     def __call__(self, _config: Any) -> PaperRoute:
         return self
@@ -58,7 +60,8 @@ class PaperRoute(Router):
             generation=str(self.generation),
             mark="",
             by="",
-            marked_release="",
+            marked_release=self.marked,
+            engine=self.engine,
         )
 
     async def shift(self, write: Any) -> str:

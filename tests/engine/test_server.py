@@ -131,6 +131,13 @@ async def test_a_roll_back_over_the_socket_brings_all_traffic_back(engine: Serve
     assert "slow" in seen["ending"]
 
 
+async def test_a_target_that_another_plan_names_differently_is_known_by_its_mark(engine: Served):
+    first = await engine.begin()
+    engine.route.target, engine.route.marked, engine.route.engine = "papyrus", first, engine.host.identity
+    with pytest.raises(EngineRefused, match=rf"{first} is under way on papyrus"):
+        await engine.begin()
+
+
 async def test_two_who_press_advance_at_once_advance_one_stage(engine: Served):
     release = await engine.begin()
     seen = await engine.ready(release)
