@@ -6,13 +6,13 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from statistics import median
 
 from engine.finding import Finding, Grade
 from engine.plan.selector import Selector, Subject
 from engine.plan.units import show_duration
 from engine.sources.http_client import HttpError
 from engine.sources.prometheus_api import Answer, PrometheusApi
+from engine.sources.prometheus_rhythm import ENOUGH
 from engine.sources.prometheus_series import ROUNDING, Ask, asks, read_series, values_of
 from engine.sources.reading import BUCKET, HISTOGRAM, PART, Query, Side, unnamed
 
@@ -105,11 +105,12 @@ class Examination:
         self._scrapes(answer, at, seen)
 
     def _scrapes(self, answer: Answer, at: float, seen: _Seen) -> None:
-        """How old the newest scrape is, and how far apart they are."""
+        """How old the newest scrape is, and how far apart they are: the shortest of several distances, for a scrape
+        that failed makes no rhythm."""
         newest = max(point[0] for one in answer.series for point in one.points)
         gaps = [after[0] - before[0] for one in answer.series for before, after in pairwise(one.points)]
         seen.age = max(seen.age, at - newest)
-        seen.apart = max(seen.apart, median(gaps) if gaps else 0.0)
+        seen.apart = max(seen.apart, min(gaps) if len(gaps) >= ENOUGH else 0.0)
         latest = (1 + ROUNDING) * self._interval
         looks = show_duration(self._interval)
         if seen.apart > latest:

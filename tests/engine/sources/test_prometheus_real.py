@@ -346,3 +346,32 @@ async def test_certificates_and_passwords_are_shown_and_asked_for(shop: Urls, ce
         assert "broke off" in await problem(tls={"ca": tls["ca"]}, basic=basic)
         assert "a file of tls can't be used" in await problem(tls={"ca": str(certificates / "gone.pem")}, basic=basic)
         assert "a file of tls can't be used" in await problem(tls={**tls, "key": tls["cert"]}, basic=basic)
+
+
+async def test_the_doctor_finds_all_that_a_release_needs(shop: Urls, server: PrometheusProcess) -> None:
+    async with source_of(server) as source:
+        await looking(source, shows_all)
+        found = await source.examine(QUERIES, canary=Subject(CANARY), stable=Subject(STABLE))
+        nobody = await source.examine((ERRORS,), canary=Subject(CANARY), stable=Subject("v0"))
+    said = {one.what: (one.grade, one.said) for one in found}
+    assert said["prometheus"][1].startswith("answers, version 2.")
+    assert said["prometheus clock"][0] == "ok"
+    assert {said[f"metric {query.metric.name}"][0] for query in QUERIES} == {"ok"}, said
+    assert "scraped every 1s" in said["metric errors"][1]
+    assert said["alert rule for errors"] == (
+        "warn",
+        "no alert rule names http_requests_total: nobody is told when it fails outside of a release",
+    )
+    assert {one.what: one.grade for one in nobody}["metric errors"] == "bad"
+
+
+async def test_a_target_that_is_down_leaves_its_side_read_in_part(shop: Urls, server: PrometheusProcess) -> None:
+    """Of an instance that Prometheus still looks for, nobody knows what it would have counted."""
+    async with source_of(server) as source:
+        await looking(source, shows_all)
+        async with gateway_with("crash", shop):
+            down = (await looking(source, lambda reading: bool(reading.lost)))[-1]
+        [(address, why)] = down.lost.items()
+        assert address.startswith("shop/127.0.0.1:")
+        assert why == f"{address} is down: Prometheus can't scrape it"
+        assert not (await looking(source, shows_all))[-1].lost
