@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from engine.finding import Finding
@@ -24,6 +25,7 @@ from engine.routers.proxy_memory import Memory, Shown
 from engine.routers.proxy_versions import AnsweredVersions
 
 UNKNOWN: Final = "?"
+GIVE_WAY_S: Final = 0.05  # how long a reading waits for a write that is under way
 T = TypeVar("T")
 
 
@@ -76,6 +78,7 @@ class ProxyRouter(Router):
 
     async def observe(self) -> Observation:
         """What is in effect now on all instances. Raises RouterError when none of them answers."""
+        await self._give_way()
         readings, versions = await asyncio.gather(self._read_all(), self._versions.read())
         put_back = await self._put_back(readings)
         seen = self._answered(readings)
@@ -106,6 +109,13 @@ class ProxyRouter(Router):
     async def addresses(self) -> dict[str, str]:
         """The first URL of each side, and the public one; those that the plan names."""
         return self._versions.addresses() | ({"public": self._public} if self._public else {})
+
+    async def _give_way(self) -> None:
+        """A write that has just begun goes first: a reading beside it would prove nothing, and delay it."""
+        if self._one_at_a_time.locked():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GIVE_WAY_S), self._one_at_a_time:
+                    pass
 
     async def _read_all(self) -> list[Shown | RouterError]:
         return await _all(one.read() for one in self._instances)
