@@ -56,7 +56,7 @@ class IstioRouter(KubeRouter[Destinations]):
         """Those of the plan; a Service of each side is one inside the cluster too. Raises RouterError."""
         found = {}
         if not self._config.host:
-            found = {str(role): await self._inside(role) for role in ROLES}
+            found = {str(role): await self._inside(self._pair.services[role]) for role in ROLES}
         return found | self._config.addresses.given()
 
     def manual_rollback(self, release: str) -> str:
@@ -79,11 +79,6 @@ class IstioRouter(KubeRouter[Destinations]):
             for number, (host, subset) in enumerate(self._both())
         }
         return Destinations(0, self._config.rule or "", 0, 1, written, annotated=True)
-
-    async def _inside(self, role: Role) -> str:
-        service = await self._pair.service(role)
-        port = service["spec"]["ports"][0]["port"]
-        return f"http://{self._pair.services[role]}.{self._config.namespace}.svc:{port}"
 
     def _find(self, item: Object) -> Destinations:
         return destinations_of(item, self._config.rule, *self._both())

@@ -18,15 +18,16 @@ from engine.inputs import Observation
 from engine.kube import marks
 from engine.kube.cluster import MANAGER, Cluster
 from engine.kube.errors import KubeConflict, KubeError
-from engine.kube.examination import examine_cluster, put_back
+from engine.kube.examination import examine_cluster
 from engine.kube.marks import Marks, Operation, as_read, changed_by, marks_of, unmark
-from engine.kube.owners import gitops, mover
+from engine.kube.owners import mover
 from engine.kube.pair import Pair, Reading
-from engine.kube.permissions import Permission, permissions
+from engine.kube.permissions import Permission
 from engine.kube.place import Place, compared_with
-from engine.kube.resources import DEPLOYMENTS, PODS, REPLICASETS, SCALERS, SERVICES, Resource
+from engine.kube.resources import SERVICES, Resource
 from engine.routers import Ending, Router, RouterConflict, RouterError, Write
 from engine.routers.kube_config import PairConfig
+from engine.routers.kube_findings import of_its_keepers, of_the_object, of_the_sides, wanted_permissions
 from engine.routers.kube_script import kubectl
 
 Object = Mapping[str, Any]
@@ -166,8 +167,7 @@ class KubeRouter(Router, Generic[P]):
 
     async def rehearse(self, write: Write) -> str:
         """The way back's write as a server-side dry run. Raises RouterError."""
-        place = self._layout or self._place(await self._read())
-        await self._patch([*place.tests(), *self._operations(place, write, 0)], dry_run=True)
+        await self._write_back(write, dry_run=True)
         return "the way back's write as a server-side dry run"
 
     async def examine(self) -> list[Finding]:
@@ -180,7 +180,13 @@ class KubeRouter(Router, Generic[P]):
             item = await self._read()
             place = self._place(item)
             more = await self._findings(item, place)
-            return [*findings, *self._of_the_object(item, place, seen), *more, *_of_the_sides(seen)]
+            return [
+                *findings,
+                *of_the_object(self.word, self.target, self._kind, item, seen),
+                *of_its_keepers(self.target, self._kind, item, place),
+                *more,
+                *of_the_sides(seen),
+            ]
         except RouterError as error:
             return [*findings, Finding("bad", self.word, str(error))]
 
@@ -204,6 +210,11 @@ class KubeRouter(Router, Generic[P]):
     def _place(self, item: Object) -> P:
         self._layout = self._find(item)
         return self._layout
+
+    async def _inside(self, service: str) -> str:
+        """A Service's base URL inside the cluster, at its first port."""
+        found = await self._cluster.get(SERVICES, self._settings.namespace, service)
+        return f"http://{service}.{self._settings.namespace}.svc:{found['spec']['ports'][0]['port']}"
 
     async def _owner(self, item: Object) -> str:
         """Services that can't be read are the doctor's to tell; they don't hide where the traffic goes."""
@@ -270,14 +281,16 @@ class KubeRouter(Router, Generic[P]):
         return f"written: {self._compared(written)}"
 
     async def _back(self, write: Write) -> str:
+        return f"written: {self._compared(await self._write_back(write))}"
+
+    async def _write_back(self, write: Write, *, dry_run: bool = False) -> Object:
         """Names where they were last seen; only when they have moved is the object read first."""
         place = self._layout or self._place(await self._read())
         try:
-            written = await self._patch([*place.tests(), *self._operations(place, write, 0)])
+            return await self._patch([*place.tests(), *self._operations(place, write, 0)], dry_run=dry_run)
         except KubeConflict:
             place = self._place(await self._read())
-            written = await self._patch([*place.tests(), *self._operations(place, write, 0)])
-        return f"written: {self._compared(written)}"
+            return await self._patch([*place.tests(), *self._operations(place, write, 0)], dry_run=dry_run)
 
     async def _restore(self, release: str) -> None:
         """After a copy. A router that has read nothing yet looks, and what it can't read is no reason to wait."""
@@ -304,41 +317,8 @@ class KubeRouter(Router, Generic[P]):
         await self._patch([*as_read(item, marks.RELEASE, marks.ENGINE), *place.marked(values)])
 
     def _permissions(self) -> list[Permission]:
-        space, scales = self._settings.namespace, self._settings.scale == "proportional"
-        wanted = permissions("get patch", self._kind, space, "it reads and writes the weights")
-        wanted += permissions("list watch", SERVICES, space, "it finds what runs behind each side")
-        wanted += permissions("get list watch", DEPLOYMENTS, space, "it reads versions and replicas")
-        wanted += permissions(
-            "list watch", REPLICASETS, space, "it tells the current template's replicas from older ones"
-        )
-        wanted += permissions("list watch", PODS, space, "it watches the canary's restarts")
-        wanted += permissions(
-            "patch", DEPLOYMENTS, space, "a plan with finish: copy writes stable's template", optional=True
-        )
-        if scales:
-            wanted += permissions("patch", DEPLOYMENTS, space, "it sizes both sides", "scale")
-            wanted += permissions("list watch patch", SCALERS, space, "it holds autoscalers' minimums")
-        return wanted
-
-    def _of_the_object(self, item: Object, place: P, seen: Observation) -> list[Finding]:
-        found = [Finding("ok", self.word, f"{self.target}: {seen.weight:g}% on the canary, in effect")]
-        if seen.pending:
-            found = [Finding("bad", self.word, seen.pending, f"kubectl describe {self._named}: its status says more")]
-        held = marks_of(item)
-        if held.release:
-            found.append(Finding("ok", "mark", f"release {held.release} of engine {held.engine or 'unnamed'} has it"))
-        keeper = gitops(item, self._kind, place.jq(), place.pointers())
-        return [*found, *([put_back(keeper, self.target)] if keeper else [])]
-
-
-def _of_the_sides(seen: Observation) -> list[Finding]:
-    if seen.remark:
-        return [Finding("warn", "workloads", seen.remark, "deploy it before the release starts")]
-    sides = (("stable", seen.stable, seen.stable_ready), ("canary", seen.canary, seen.canary_ready))
-    return [
-        Finding("ok" if ready else "warn", side, f"version {version}, {ready} replicas ready")
-        for side, version, ready in sides
-    ]
+        settings = self._settings
+        return wanted_permissions(self._kind, settings.namespace, scales=settings.scale == "proportional")
 
 
 def _full(found: Marks, reading: Reading) -> int | None:

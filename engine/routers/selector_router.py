@@ -106,10 +106,6 @@ class SelectorRouter(KubeRouter[Selector]):
         preview = await self._cluster.get(SERVICES, self._config.namespace, str(self._config.preview))
         return str((preview["spec"].get("selector") or {}).get(self._config.label, ""))
 
-    async def _inside(self, name: str) -> str:
-        service = await self._cluster.get(SERVICES, self._config.namespace, name)
-        return f"http://{name}.{self._config.namespace}.svc:{service['spec']['ports'][0]['port']}"
-
 
 def all_on(side: str, ready: Counter[str], label: str) -> str:
     """Why not all traffic goes to the pods of one value yet; empty when it does."""
