@@ -13,6 +13,7 @@ from typing import Final
 from engine.judge.metric import Metric, Threshold
 from engine.plan.model import Plan
 from engine.plan.parts import Migration
+from engine.plan.stages import Stage
 from engine.plan.units import show_duration, show_threshold
 
 FIRST_WEIGHT: Final = 10
@@ -75,6 +76,8 @@ def _migration(plan: Plan) -> Iterator[Advice]:
 
 
 def _weights(plan: Plan) -> Iterator[Advice]:
+    if plan.strategy != "canary":
+        return  # all at once is what it is for
     first = plan.stages[0].weight
     if first > FIRST_WEIGHT:
         text = f"begins with {first}% of the users; 5% show the same faults to fewer of them"
@@ -87,7 +90,7 @@ def _weights(plan: Plan) -> Iterator[Advice]:
 
 
 def _bakes(plan: Plan) -> Iterator[Advice]:
-    for index, stage in enumerate(plan.stages):
+    for index, stage in _serving(plan):
         least = SHORTEST_LAST_BAKE_S if stage.weight == 100 else SHORTEST_BAKE_S
         if stage.bake < least:
             text = (
@@ -99,9 +102,14 @@ def _bakes(plan: Plan) -> Iterator[Advice]:
             yield Advice(f"stages[{index}].min_requests", text)
 
 
+def _serving(plan: Plan) -> Iterator[tuple[int, Stage]]:
+    """The stages that serve somebody: a preview has nothing to judge."""
+    return ((index, stage) for index, stage in enumerate(plan.stages) if stage.weight)
+
+
 def _readings(plan: Plan) -> Iterator[Advice]:
     interval = getattr(plan.source.config, "interval", None)
-    for index, stage in enumerate(plan.stages):
+    for index, stage in _serving(plan):
         judged = stage.bake - stage.warmup
         if interval and judged < READINGS_TO_JUDGE * interval:
             text = f"only {judged / interval:.0f} readings at one every {show_duration(interval)} are judged"
@@ -114,6 +122,14 @@ def _total(plan: Plan) -> Iterator[Advice]:
         yield Advice("stages", text)
     if plan.until == "either":
         yield Advice("until", "`either` lets a stage end before its bake: slow faults such as leaks go unseen")
+
+
+# --- the router
+
+
+def _router(plan: Plan) -> Iterator[Advice]:
+    for text in getattr(plan.router.config, "unwise", ()):
+        yield Advice(f"router.{plan.router.kind}", text)
 
 
 # --- the metrics
@@ -133,7 +149,7 @@ def _what_is_missing(plan: Plan) -> Iterator[Advice]:
 def _lines(plan: Plan) -> Iterator[Advice]:
     events = [metric for metric in plan.judge_metrics() if metric.judged and metric.kind != "gauge"]
     relative = [metric for metric in events if any(line.relative for line in metric.thresholds)]
-    if events and not relative:
+    if events and not relative and plan.strategy == "canary":
         text = "no line is relative: `> 2x baseline` compares with stable at the same time, so that an incident of both"
         yield Advice("metrics", f"{text} is not blamed on the canary")
     for metric in relative:
@@ -194,6 +210,7 @@ RULES: Final[tuple[Callable[[Plan], Iterator[Advice]], ...]] = (
     _bakes,
     _readings,
     _total,
+    _router,
     _way_back,
     _what_is_missing,
     _lines,

@@ -42,6 +42,10 @@ ROUTERS: Final[Mapping[str, BuiltIn]] = MappingProxyType(
         "service_switch": BuiltIn(
             "engine.routers.selector_config:ServiceSwitchConfig", "engine.routers.service_switch:ServiceSwitchRouter"
         ),
+        "replicas": BuiltIn("engine.routers.selector_config:ReplicasConfig", "engine.routers.replicas:ReplicasRouter"),
+        "ingress_nginx": BuiltIn(
+            "engine.routers.ingress_nginx_config:IngressNginxConfig", "engine.routers.ingress_nginx:IngressNginxRouter"
+        ),
     }
 )
 SOURCES: Final[Mapping[str, BuiltIn]] = MappingProxyType(

@@ -21,6 +21,7 @@ class RouterConfig(PlanPart):
     holds:     it has something to give back when a release is over (`Router.let_go`)
     rehearses: it can try the way back's write without effect (`Router.rehearse`)
     vitals:    the readings of the canary's pods that it can see (`engine.vitals`)
+    unwise:    why a plan should not choose it, a sentence each
     """
 
     strategies: ClassVar[frozenset[Strategy]] = frozenset({"canary"})
@@ -28,6 +29,7 @@ class RouterConfig(PlanPart):
     holds: ClassVar[bool] = False
     rehearses: ClassVar[bool] = False
     vitals: ClassVar[tuple[str, ...]] = ()
+    unwise: ClassVar[tuple[str, ...]] = ()
 
 
 class SandboxConfig(RouterConfig):

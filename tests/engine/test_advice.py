@@ -84,3 +84,13 @@ def test_a_plan_by_the_book_needs_no_advice():
 def test_what_is_unwise_is_said_where_it_stands(changes, key, words):
     found = advise(by_the_book(**changes))
     assert any(each.key == key and words in each.text for each in found), found
+
+
+def test_a_switch_from_blue_to_green_is_no_step_that_is_too_large():
+    """All at once is what it is for; its preview serves nobody, and beside green nothing of blue answers."""
+    assert advise(read_plan(sample_configs.path("blue-green.yaml"))) == ()
+
+
+def test_a_router_that_is_retired_is_unwise():
+    [advice] = advise(read_plan(sample_configs.path("ingress-nginx.yaml")))
+    assert (advice.key, "retired since March 2026" in advice.text) == ("router.ingress_nginx", True)
