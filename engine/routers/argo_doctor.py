@@ -6,25 +6,24 @@ from collections.abc import Iterator
 from typing import Final
 
 from engine.finding import Finding
+from engine.kube.examination import put_back
 from engine.kube.owners import gitops
 from engine.kube.permissions import Permission, permissions
-from engine.kube.resources import DEPLOYMENTS, PODS, REPLICASETS, ROLLOUTS
-from engine.routers.argo_reading import Rollout, pending_of
+from engine.kube.resources import PODS, REPLICASETS, ROLLOUTS
+from engine.routers.argo_observation import pending_of
+from engine.routers.argo_reading import Rollout
 
 LATE_S: Final = 600
 
 
-def permissions_for(rollout: Rollout, namespace: str) -> list[Permission]:
+def permissions_for(namespace: str) -> list[Permission]:
     """What laneshift does to a Rollout and around it."""
-    needed = [
-        *permissions("get patch", ROLLOUTS, namespace, "to read and mark the Rollout"),
-        *permissions("patch", ROLLOUTS, namespace, "to tell Argo Rollouts to go on, or to abort", "status"),
-        *permissions("list", REPLICASETS, namespace, "to know what runs"),
-        *permissions("list watch", PODS, namespace, "to see how the canary's pods fare"),
+    return [
+        *permissions("get list patch", ROLLOUTS, namespace, "it reads and marks the Rollout"),
+        *permissions("patch", ROLLOUTS, namespace, "it tells Argo Rollouts to go on, or to abort", "status"),
+        *permissions("list", REPLICASETS, namespace, "it reads what runs"),
+        *permissions("list watch", PODS, namespace, "it watches the canary's restarts"),
     ]
-    if rollout.item["spec"].get("workloadRef"):
-        needed += permissions("patch", DEPLOYMENTS, namespace, "to put the old template back after a promotion")
-    return needed
 
 
 def findings_of(rollout: Rollout) -> list[Finding]:
@@ -67,6 +66,10 @@ def _speed(rollout: Rollout) -> Iterator[Finding]:
             f"the old version's pods go {delay} s after the promotion: a roll back later than that waits for new ones",
             "set scaleDownDelaySeconds to the plan's keep_old",
         )
+    reference = rollout.item["spec"].get("workloadRef")
+    if reference:
+        said = f"after the promotion a roll back writes the old template to deployment {reference.get('name')}"
+        yield Finding("warn", "way back", said, "let the engine's user patch Deployments in this namespace")
     if rollout.item["spec"].get("revisionHistoryLimit") == 0:
         yield Finding(
             "bad",
@@ -94,7 +97,6 @@ def _lead(rollout: Rollout) -> Iterator[Finding]:
 
 
 def _git(rollout: Rollout) -> Iterator[Finding]:
-    owner = gitops(rollout.item, ROLLOUTS, [], ["/metadata/annotations"])
-    if owner is not None:
-        said = f"{owner.tool} ({owner.name}) puts the Rollout back as git has it: a roll back after the promotion too"
-        yield Finding("warn", owner.tool, said, owner.rule)
+    keeper = gitops(rollout.item, ROLLOUTS, [], ["/metadata/annotations"])
+    if keeper is not None:
+        yield put_back(keeper, "the Rollout")

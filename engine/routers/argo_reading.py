@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from engine.kube.cluster import MANAGER
 from engine.kube.marks import PREFIX, annotations_of
-from engine.kube.workloads import HASH_LABEL, Vitals, Workload, owned_by, version_of, vitals
+from engine.kube.workloads import owned_by, version_of
 from engine.routers.argo_steps import Stop, stop_at, stops_of
 
 Object = Mapping[str, Any]
@@ -90,11 +89,6 @@ class Rollout:
     def undoing(self) -> bool:
         """Is the template of before the release on its way back, after a promotion?"""
         return self.promoted and self.newest == self.stable
-
-    @property
-    def finished(self) -> bool:
-        """Has Argo nothing left to do for a release that it has promoted?"""
-        return self.promoted and not self.undoing and not (self.newest == self.trusted and pending_of(self))
 
     # --- where Argo is
 
@@ -186,58 +180,9 @@ def template_of(replicaset: Object) -> dict[str, Any]:
     return template | {"metadata": meta}
 
 
-def vitals_of(rollout: Rollout, pods: Iterable[Object]) -> Vitals | None:
-    """How the canary's pods fare; None while Argo wants none."""
-    build = rollout.canary
-    wanted, ready = rollout.asked(build), rollout.ready(build)
-    if not wanted:
-        return None
-    canary = Workload(build, rollout.version(build), build, wanted, ready, ready, settled=True)
-    return vitals(canary, [_as_of_a_deployment(pod) for pod in pods])
-
-
-def pending_of(rollout: Rollout) -> str:
-    """Why Argo is not where it will be, in words; empty when it waits for an order or has nothing to do."""
-    status = rollout.status
-    if not rollout.up_to_date:
-        seen = status.get("observedGeneration") or "nothing"
-        return f"Argo Rollouts has not seen the Rollout's last change (it saw generation {seen}{_heard(rollout)})"
-    broken = _condition(rollout, "InvalidSpec", "True")
-    if broken:
-        return f"Argo Rollouts refuses the Rollout: {broken}"
-    if rollout.newest == rollout.trusted:
-        return _settling(rollout)
-    if rollout.undoing:
-        return f"Argo Rollouts is going back to {rollout.newest}{_said(rollout)}"
-    if rollout.aborted:
-        return _aborting(rollout)
-    if rollout.item["spec"].get("paused"):
-        return "the Rollout is paused by hand (spec.paused): kubectl argo rollouts promote, or set it to false"
-    if rollout.stop is None:
-        return _working(rollout)
-    if rollout.share(rollout.newest) != rollout.stop.weight and rollout.routed:
-        return f"Argo Rollouts stopped at {rollout.stop.weight}% and shows {rollout.share(rollout.newest):g}%"
-    if ((status.get("canary") or {}).get("weights") or {}).get("verified") is False:
-        return f"the load balancer does not have {rollout.stop.weight}% yet, as Argo Rollouts reads it"
-    return ""
-
-
-def hand_of(rollout: Rollout, written: str) -> str:
-    """Who moved the traffic, when it is not at the weight `written` last. An order to go on leaves no name there."""
-    if not written or float(written) == rollout.weight:
-        return ""
-    fields = rollout.item["metadata"].get("managedFields") or ()
-    ours = max((str(each.get("time", "")) for each in fields if each.get("manager") == MANAGER), default="")
-    names = [
-        (str(each.get("time", "")), str(each.get("manager", "")))
-        for each in fields
-        if each.get("subresource") == "status" and each.get("manager") not in (CONTROLLER, MANAGER)
-    ]
-    if names and max(names)[0] >= ours:
-        return max(names)[1]
-    if rollout.aborted:
-        return f"Argo Rollouts itself{_said(rollout)}"
-    return "somebody who told Argo Rollouts to go on (it keeps no name)"
+def weights_of(rollout: Rollout) -> tuple[int, ...]:
+    """The weights after which Argo stops."""
+    return tuple(stop.weight for stop in rollout.stops[1:])
 
 
 def problem_of(rollout: Rollout) -> str:
@@ -248,53 +193,5 @@ def problem_of(rollout: Rollout) -> str:
     return "" if rollout.stops else "it has no steps"
 
 
-def _settling(rollout: Rollout) -> str:
-    """One build only is wanted: is it alone, and whole?"""
-    if rollout.aborted:
-        return "Argo Rollouts was told to abort and has not answered"
-    if rollout.share(rollout.trusted) == 100:
-        return ""
-    return f"the pods of other builds than {rollout.trusted} still serve{_said(rollout)}"
-
-
-def _aborting(rollout: Rollout) -> str:
-    if rollout.share(rollout.newest) == 0 and not rollout.pause_began and rollout.status.get("abortedAt"):
-        return ""
-    return f"Argo Rollouts was told to abort and has not done it{_said(rollout)}{_heard(rollout, ' (', ')')}"
-
-
-def _working(rollout: Rollout) -> str:
-    steps = rollout.canary_spec.get("steps") or ()
-    late = _condition(rollout, "Progressing", "False")
-    where = f"step {min(rollout.index + 1, len(steps))} of {len(steps)}"
-    if late:
-        return f"Argo Rollouts is stuck at {where}: {late}"
-    if rollout.status.get("controllerPause") and not rollout.pause_began:
-        return f"Argo Rollouts was told to go on from {where} and has not done it{_heard(rollout, ' (', ')')}"
-    return f"Argo Rollouts is at {where}{_said(rollout)}"
-
-
-def _heard(rollout: Rollout, before: str = ", ", after: str = "") -> str:
-    spoke = rollout.spoke_at
-    return f"{before}its controller last wrote at {spoke}: does it run?{after}" if spoke else ""
-
-
-def _said(rollout: Rollout) -> str:
-    said = str(rollout.status.get("message", ""))
-    return f": {said[:300]}" if said else ""
-
-
-def _condition(rollout: Rollout, kind: str, status: str) -> str:
-    """The message of a condition that has this status."""
-    found = [each for each in rollout.status.get("conditions") or () if each.get("type") == kind]
-    return next((str(each.get("message", kind)) for each in found if each.get("status") == status), "")
-
-
 def _build(replicaset: Object) -> str:
     return str((replicaset["metadata"].get("labels") or {}).get(BUILD_LABEL, ""))
-
-
-def _as_of_a_deployment(pod: Object) -> Object:
-    """The same pod with its build under the label that a Deployment's pods have."""
-    labels = pod["metadata"].get("labels") or {}
-    return {**pod, "metadata": {**pod["metadata"], "labels": {**labels, HASH_LABEL: labels.get(BUILD_LABEL, "")}}}

@@ -6,10 +6,8 @@ import json
 import shlex
 from typing import Final
 
-from engine.events import SCRIPT
-from engine.kube.marks import BY, INTENT, RELEASE, WEIGHT
 from engine.routers.argo_reading import BUILD_LABEL, STABLE_BUILD
-from engine.routers.kube_script import kubectl
+from engine.routers.kube_script import kubectl, left_marks
 from engine.routers.owner_config import ArgoRolloutsConfig
 
 ABORT: Final = json.dumps({"status": {"abort": True, "promoteFull": False}})
@@ -61,11 +59,10 @@ def manual(config: ArgoRolloutsConfig, release: str) -> str:
 
 def script(config: ArgoRolloutsConfig, release: str) -> str:
     """The body of rollback.sh. It marks the Rollout first, so that a delayed raise can't land after it."""
-    marks = {RELEASE: release, INTENT: SCRIPT, WEIGHT: "0", BY: SCRIPT}
     return _SCRIPT.format(
         kubectl=kubectl(config),
         rollout=shlex.quote(f"rollout/{config.rollout}"),
-        marks=" ".join(shlex.quote(f"{name}={value}") for name, value in marks.items()),
+        marks=left_marks(release),
         annotation=STABLE_BUILD.replace(".", "\\."),
         label=BUILD_LABEL,
         abort=shlex.quote(ABORT),

@@ -11,7 +11,6 @@ a new canary. That is refused, with the commands that bring it back.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,26 +18,13 @@ from typing import Any, Final
 
 from engine.finding import Finding
 from engine.inputs import Observation
-from engine.kube.cluster import MANAGER, Cluster
 from engine.kube.errors import KubeConflict, KubeError
 from engine.kube.examination import examine_cluster
-from engine.kube.marks import (
-    BY,
-    ENGINE,
-    INTENT,
-    RELEASE,
-    WEIGHT,
-    Operation,
-    annotate,
-    annotations_of,
-    as_read,
-    marks_of,
-    unmark,
-)
+from engine.kube.marks import Operation, marks_of
 from engine.kube.resources import CANARIES, HTTPROUTES
 from engine.kube.side import Side
 from engine.kube.workloads import Vitals, Workload
-from engine.routers import Ending, Router, RouterConflict, RouterError, Write
+from engine.routers import RouterConflict, RouterError, Write
 from engine.routers.flagger_doctor import findings_of, permissions_for, problem_of, restoring
 from engine.routers.flagger_reading import (
     ANALYSED,
@@ -56,29 +42,30 @@ from engine.routers.flagger_reading import (
     pending_of,
 )
 from engine.routers.flagger_script import manual, script
-from engine.routers.kube_script import kubectl
+from engine.routers.owned import OwnedRouter, marks_for
 from engine.routers.owner_config import FlaggerConfig
 
 Sides = tuple[Workload | None, Workload | None, Vitals | None]
 PASSING: Final = 3
 
 
-class FlaggerRouter(Router):
+class FlaggerRouter(OwnedRouter):
     """Gates and marks of one Canary. `weights` are the plan's, when they are known."""
 
     Config = FlaggerConfig
+    kind = CANARIES
+    notes = (OPEN, CHECKSUM, REVISION)
+    observe_pause_s = 1.0  # Flagger takes seconds
 
     def __init__(self, config: FlaggerConfig, weights: tuple[int, ...] = ()) -> None:
         from engine.routers.flagger_gates import Gatekeeper, server_on  # a web server that no other router needs
 
+        super().__init__(config, config.canary)
         self._config, self._weights = config, weights
-        self._cluster = Cluster(config.kubeconfig, config.context)
         self._keeper = Gatekeeper(config.namespace, config.canary, config.gates.token, self._decide)
         self._gates = server_on(config.gates.listen)
         self._sides: tuple[Side, Side] | None = None
         self._last: Canary | None = None
-        where = f" in context {config.context}" if config.context else ""
-        self.target = f"Canary {config.namespace}/{config.canary}{where}"
 
     # --- reading
 
@@ -95,9 +82,9 @@ class FlaggerRouter(Router):
         service = canary.item["spec"].get("service") or {}
         name, port = service.get("name") or canary.target, service.get("port", 80)
         sides = {"canary": f"{name}-canary", "stable": f"{name}-primary"}
-        inside = {side: f"http://{each}.{self._config.namespace}.svc:{port}" for side, each in sides.items()}
-        given = self._config.addresses.model_dump(exclude_none=True)
-        return inside | {side: str(url) for side, url in given.items()}
+        return self._or_given(
+            {side: f"http://{each}.{self._config.namespace}.svc:{port}" for side, each in sides.items()}
+        )
 
     # --- writing
 
@@ -113,7 +100,7 @@ class FlaggerRouter(Router):
             raise RouterConflict(f"Flagger is at {write.weight}% already")
         if canary.next_weight != write.weight:
             raise RouterConflict(f"Flagger can't go on to {write.weight}%: {_where(canary)}")
-        await self._patch(approve(canary, str(write.weight), _marks(write)))
+        await self._patch(approve(canary, str(write.weight), marks_for(write)))
         return f"approved {write.weight}% for Flagger's next look, within {canary.interval_s:g} s"
 
     async def finish(self, write: Write) -> str:
@@ -125,18 +112,13 @@ class FlaggerRouter(Router):
         if not canary.at_last:
             raise RouterConflict(f"Flagger is not at its last weight: {_where(canary)}")
         if canary.opened != (PROMOTION, canary.revision):
-            await self._patch(approve(canary, PROMOTION, _marks(write)))
+            await self._patch(approve(canary, PROMOTION, marks_for(write)))
         return f"approved the promotion for Flagger's next look, within {canary.interval_s:g} s"
 
     async def _go_back(self, write: Write) -> str:
         canary = self._last or await self._read()
-        asked = {**_marks(write), OPEN: f"{ROLLBACK} of {canary.revision}"}
-        marked = self._cluster.patch(CANARIES, *self._name, {"metadata": {"annotations": asked}}, how="merge-patch")
-        told = await asyncio.gather(self._fail(canary), marked, return_exceptions=True)
-        for each in told:
-            if isinstance(each, BaseException):
-                raise each
-        return str(told[0])
+        asked = {**marks_for(write), OPEN: f"{ROLLBACK} of {canary.revision}"}
+        return await self._back(self._fail(canary), asked)
 
     async def _fail(self, canary: Canary) -> str:
         """Say in the status that checks have failed: at its next look Flagger rolls back."""
@@ -145,9 +127,9 @@ class FlaggerRouter(Router):
                 raise RouterError(restoring(self._config, canary))
             if canary.phase not in ANALYSED:
                 return "nothing is under way"
-            failed = {"op": "add", "path": "/status/failedChecks", "value": canary.threshold}
+            same = [_test("phase", canary), _test("lastAppliedSpec", canary)]
             try:
-                await self._patch_status([_test("phase", canary), _test("lastAppliedSpec", canary), failed])
+                await self._patch([*same, _failed(canary)], part="status")
                 return f"told Flagger to roll back at its next look, within {canary.interval_s:g} s"
             except KubeConflict:
                 canary = await self._read()
@@ -166,34 +148,14 @@ class FlaggerRouter(Router):
         """Mark the Canary; from then on Flagger may take up a new revision. Raises RouterConflict, RouterError."""
         canary = await self._read()
         self._check(canary)
-        found = marks_of(canary.item)
-        if found.release and found.engine != engine:
-            free = f"{kubectl(self._config)} annotate canary/{self._config.canary} {RELEASE}- {ENGINE}-"
-            by = f"release {found.release} of another engine ({found.engine or 'unnamed'})"
-            raise RouterConflict(f"{self.target} is held by {by}: end it there, or if that engine is gone: {free}")
-        if (found.release, found.engine) == (release, engine):
-            return
-        mine = annotate({RELEASE: release, ENGINE: engine}, first=not annotations_of(canary.item))
-        taken = [*as_read(canary.item, RELEASE, ENGINE), *unmark(canary.item, OPEN, CHECKSUM, REVISION), *mine]
-        await self._patch(taken)
-
-    async def let_go(self, ending: Ending) -> str:
-        """Take the marks off: from then on every gate is closed, until the next release."""
-        canary = await self._read()
-        operations = unmark(canary.item, OPEN, CHECKSUM, REVISION)
-        if marks_of(canary.item).release not in ("", ending.release) or not operations:
-            return ""
-        await self._patch([*as_read(canary.item, RELEASE, ENGINE), *operations])
-        return f"took laneshift's marks off {self.target}"
+        await self._take(canary.item, release, engine)
 
     async def rehearse(self, write: Write) -> str:
         """The way back's writes as a dry run of the API server. Raises RouterError when there is none."""
         canary = await self._read()
         if canary.promoted:
             raise RouterError(restoring(self._config, canary))
-        await self._patch(annotate(_marks(write), first=not annotations_of(canary.item)), dry_run=True)
-        failed = {"op": "add", "path": "/status/failedChecks", "value": canary.threshold}
-        await self._patch_status([failed], dry_run=True)
+        await self._rehearse(canary.item, write, [_failed(canary)])
         return "failed checks in the Canary's status, as a server-side dry run"
 
     async def examine(self) -> list[Finding]:
@@ -222,33 +184,18 @@ class FlaggerRouter(Router):
         await self._gates.leave(self._keeper)
         for side in self._sides or ():
             await side.close()
-        await self._cluster.close()
+        await super().close()
 
     # --- parts
-
-    @property
-    def _name(self) -> tuple[str, str]:
-        return self._config.namespace, self._config.canary
 
     def _asked_s(self) -> float | None:
         asked = self._keeper.asked_at
         return None if asked is None else time.monotonic() - asked
 
     async def _read(self) -> Canary:
-        try:
-            item = await self._cluster.get(CANARIES, *self._name)
-        except KubeError as error:
-            raise await self._told(error) from None
+        item = await self._item()
         self._last = Canary(item, await self._routed(item))
         return self._last
-
-    async def _told(self, error: KubeError) -> KubeError:
-        """For a Canary that is not there, with those that are."""
-        if error.status != 404:
-            return error
-        there = await self._cluster.list(CANARIES, self._config.namespace)
-        names = ", ".join(each["metadata"]["name"] for each in there["items"]) or "none"
-        return KubeError(f"there is no {self.target}; there is {names}", error.status)
 
     async def _routed(self, item: Mapping[str, Any]) -> float | None:
         """The canary's weight on the HTTPRoute that Flagger makes; None where it uses something else."""
@@ -282,12 +229,6 @@ class FlaggerRouter(Router):
         problem = problem_of(canary, self._weights)
         if problem:
             raise RouterError(f"{self.target} can't be released stage by stage: {problem}")
-
-    async def _patch(self, operations: list[Operation], *, dry_run: bool = False) -> None:
-        await self._cluster.patch(CANARIES, *self._name, operations, dry_run=dry_run)
-
-    async def _patch_status(self, operations: list[Operation], *, dry_run: bool = False) -> None:
-        await self._cluster.patch(CANARIES, *self._name, operations, subresource="status", dry_run=dry_run)
 
 
 async def _workload(side: Side) -> Workload | None:
@@ -347,10 +288,6 @@ def _generation(canary: Canary) -> str:
     return "/".join(map(str, parts))
 
 
-def _marks(write: Write) -> dict[str, str]:
-    return {RELEASE: write.release, ENGINE: write.engine, INTENT: write.number, WEIGHT: str(write.weight), BY: MANAGER}
-
-
 def _where(canary: Canary) -> str:
     after = f", and {canary.next_weight}% is next" if canary.next_weight else ""
     return f"it is {canary.phase or 'not initialized'} at {canary.step}%{after}"
@@ -358,3 +295,8 @@ def _where(canary: Canary) -> str:
 
 def _test(name: str, canary: Canary) -> Operation:
     return {"op": "test", "path": f"/status/{name}", "value": canary.status.get(name)}
+
+
+def _failed(canary: Canary) -> Operation:
+    """So many failed checks that Flagger rolls back."""
+    return {"op": "add", "path": "/status/failedChecks", "value": canary.threshold}
