@@ -310,17 +310,20 @@ def _retry(asked: _Asked) -> str:
     if state.phase not in FORWARD:
         return _over(state)
     if any(cause in state.holds for cause in MISPLACED):
-        missing = [*unready_route(state), *_too_small(state)]
+        missing = [*unready_route(state), *_waits(state)]
         return f"not yet: {missing[0]}" if missing else ""
     if to_ask_again(state) or "revision" in state.holds:
         return ""
     return "there is nothing to retry: no check failed, no shift is stuck"
 
 
-def _too_small(state: State) -> list[str]:
+def _waits(state: State) -> list[str]:
     """Why a raise tried again would only wait. Where it waits for capacity, to try again is to ask for the size."""
-    raises = state.wanted_weight > (state.observed or 0)
-    short = short_of(state, state.wanted_weight) if raises and "capacity" not in state.holds else ""
+    if state.wanted_weight <= (state.observed or 0):
+        return []
+    if state.pending:
+        return [f"what is written is not in effect everywhere: {state.pending}"]
+    short = short_of(state, state.wanted_weight) if "capacity" not in state.holds else ""
     return [short] if short else []
 
 

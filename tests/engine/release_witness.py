@@ -37,6 +37,7 @@ class Witness:
     paused: bool = False
     last: ev.ShiftIntended | None = None
     refused_last: bool = False
+    waits_for_answer: bool = False
     raises_out: set[str] = field(default_factory=set)
     written_at: float | None = None
     sightings: int = 0
@@ -53,6 +54,7 @@ class Witness:
         if isinstance(given, Took):
             self.read, self.good_at, self.raises_out, self.tickets = None, None, set(), {}
             self.refused_last = self.refused_last or (self.last is not None and not self.confirmed)
+            self.waits_for_answer = False
         elif isinstance(given, Observed):
             self._observed(given)
         elif isinstance(given, Looked):
@@ -88,7 +90,8 @@ class Witness:
 
     def _answered(self, given: Answered) -> None:
         self._raise_answered(given.number)
-        if self.last is not None and given.number == self.last.number:
+        if self.last is not None and given.number == self.last.number and self.waits_for_answer:
+            self.waits_for_answer = False
             self.refused_last = not given.ok
             if given.ok and self.last.weight == 0 and self.written_at is None:
                 self.written_at = given.at
@@ -207,6 +210,7 @@ class Witness:
             self.raises_out.add(event.number)
             self.moved = True
         self.desired, self.last, self.confirmed, self.refused_last = event.weight, event, False, False
+        self.waits_for_answer = True
 
     def _both_sides_carry(self, weight: int) -> None:
         full = self.seen.full

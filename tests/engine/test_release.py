@@ -1,4 +1,4 @@
-"""Every row of the table at the top of engine/release.py, in its order."""
+"""Every row of the table at the top of engine/release, in its order."""
 
 from __future__ import annotations
 

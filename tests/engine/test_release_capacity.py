@@ -108,14 +108,17 @@ def test_what_waited_is_not_written_while_something_stands_in_its_way(stands: st
     elif stands == "pending":
         release.observe(**shown, pending="not accepted")
     elif stands == "router":
-        release.observe(canary_ready=2)
+        release.order("pause")
+        release.observe(**shown)
         release.lose_router()
+        release.order("resume")
     elif stands == "drift":
         release.set_weight(7).observe(**shown)
     elif stands == "restart":
-        release.state = replace(release.state, canary_ready=3)
+        release.order("pause")
+        release.observe(**shown)
         release.restart()
-        release.after(30).clock()
+        release.order("resume")
     else:
         release.look(verdict("errors", Outcome.FAIL))
         release.observe(**shown)

@@ -70,6 +70,15 @@ def test_stables_weight_after_another_version_is_not_written_over_while_it_is_pe
     assert release.writes == [5, 0]
 
 
+def test_a_raise_is_not_tried_again_while_something_is_pending() -> None:
+    release = Driver().shifting().set_weight(2).after(1)
+    release.observe(pending=PENDING)
+    assert "drift" in release.state.holds
+    assert PENDING in str(release.order("retry")[0])
+    release.after(1).observe()
+    assert names(release.order("retry"))[0] == "OrderAccepted"
+
+
 # --- by hand
 
 
