@@ -5,7 +5,7 @@ An item's `proof` names its evidence:
     check:NAME     the check of that name says yes; with several, all of them
     stage:N        stage N (0-based) ended with its proof
     metrics:A,B    these metrics passed when the last stage ended, and none of them rings
-    answers        every metric of the plan has shown a value for stable
+    answers        every metric has shown a value for stable, those of the canary's pods one for the canary
     ended          the last stage's checks said yes
 """
 
@@ -17,6 +17,7 @@ from engine import events as ev
 from engine.events import ENGINE, CheckOutcome, Item, StageRule
 from engine.judge.metric import Metric, Outcome
 from engine.state import ItemState, Phase, State
+from engine.vitals import OF_PODS
 
 PRE = (
     ("regression", "full regression suite passes"),
@@ -143,10 +144,13 @@ def _answers(state: State) -> str:
         return ""
     for metric in watched:
         sample = state.samples.get(metric.name)
-        if sample is None or sample.problem or sample.stable is None or sample.stable.value is None:
+        if sample is None or sample.problem:
+            return ""
+        seen = sample.canary if metric.name in OF_PODS else sample.stable
+        if seen is None or seen.value is None:
             return ""
     lines = sum(len(metric.thresholds) for metric in watched)
-    return f"{len(watched)} metrics answer for stable, {lines} lines set"
+    return f"{len(watched)} metrics answer, {lines} lines set"
 
 
 def _stage_evidence(state: State) -> str:

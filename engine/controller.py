@@ -54,6 +54,7 @@ CLOCK_S = 0.5
 IDLE_S = 10.0  # between two observations of a promoted release
 AFTERMATH_S = 60.0  # how long a rolled back release is still read, for the last laps
 LONGEST_SAID = 500  # characters of an answer or a reason
+REHEARSE_AGAIN_S = 5.0  # after a trial of the way back that failed, which is in the way of every advance
 RECENT = 2000  # records kept in memory for clients that come late
 
 
@@ -465,13 +466,14 @@ class Controller:
         """The way back's write, tried without effect while there is a way back."""
         every = self.state.rules.rehearse_s
         while every and not self.over:
+            ok = True
             if self.state.phase in FORWARD or self.state.keep_until is not None:
                 write = self._write(f"{self.state.epoch}.0", 0, None)
                 ok, detail, _ = await self._asked_of_router(
                     self._parts.router.rehearse(write), self._parts.router.effort_limit_s
                 )
                 self.tell(Rehearsed(at=self._time.now(), ok=ok, detail=self._bounded(detail)))
-            await self._time.sleep(every)
+            await self._time.sleep(every if ok else min(every, REHEARSE_AGAIN_S))
 
     async def _ticking(self) -> None:
         while not self.over:

@@ -14,6 +14,7 @@ VITALS: Final[Mapping[str, Metric]] = {
     "oom_kills": Metric("canary_oom_kills", "gauge", (Threshold(0),)),
     "unready": Metric("canary_unready", "gauge", (), weight="informational"),
 }
+OF_PODS: Final = frozenset(metric.name for metric in VITALS.values())
 COUNTED: Final = frozenset({"restarts", "oom_kills"})  # counts of a pod's life: what was there before does not count
 
 

@@ -7,6 +7,7 @@ from engine.checklist import POST, PRE, default_items, not_applicable, with_proo
 from engine.events import CheckOutcome, Item, StageRule
 from engine.inputs import Looked
 from engine.judge import Counts, Metric, Outcome, Sample, Threshold
+from engine.vitals import VITALS
 from tests.engine.release_driver import CPU, ERRORS, LATENCY, Driver, rules, sample, verdict
 
 FOUR = tuple(StageRule(weight, 60, bake, 1000) for weight, bake in ((5, 900), (25, 900), (50, 900), (100, 3600)))
@@ -85,7 +86,19 @@ def test_dashboards_are_ready_when_every_judged_metric_shows_a_value_for_stable(
         release.tell(Looked(at=release.now, weight=0.0, samples=samples, verdicts=()))
         assert mark(release, "dashboards") == "open"
     release.look()
-    assert release.state.items["dashboards"].evidence == "2 metrics answer for stable, 2 lines set"
+    assert release.state.items["dashboards"].evidence == "2 metrics answer, 2 lines set"
+
+
+def test_of_the_canarys_pods_a_value_for_the_canary_is_enough() -> None:
+    items = (Item("dashboards", "pre", "dashboards ready", ("answers",)),)
+    release = Driver(rules(items=items, metrics=(ERRORS, VITALS["restarts"]))).after(1)
+    release.observe()
+    for samples in ((), (Sample("canary_restarts", 5.0, None, None),)):
+        release.tell(Looked(at=release.now, weight=0.0, samples=(sample("errors"), *samples), verdicts=()))
+        assert mark(release, "dashboards") == "open"
+    shown = (sample("errors"), Sample("canary_restarts", 5.0, None, Counts(1, 0, 0, 0.0)))
+    release.tell(Looked(at=release.now, weight=0.0, samples=shown, verdicts=()))
+    assert mark(release, "dashboards") == "done"
 
 
 def test_a_stage_that_ends_with_its_proof_ticks_its_item() -> None:
