@@ -196,10 +196,10 @@ class ArgoRolloutsRouter(OwnedRouter):
         except RouterError as error:
             return [*findings, Finding("bad", "target", str(error))]
         problem = self._problem(rollout)
-        steps = Finding(
-            "ok", "steps", f"Argo Rollouts stops before the first weight and after each of {_list(rollout)}"
-        )
-        return [*findings, Finding("bad", "steps", problem) if problem else steps, *findings_of(rollout)]
+        if problem:
+            return [*findings, Finding("bad", "steps", problem)]
+        steps = Finding("ok", "steps", f"Argo Rollouts stops before, and after each of, {_list(rollout)}%")
+        return [*findings, steps, *findings_of(rollout)]
 
     async def close(self) -> None:
         """Let go of connections and watches."""
