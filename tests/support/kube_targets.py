@@ -37,10 +37,10 @@ def shop_in(world: KubeWorld, *objects: dict[str, Any], replicas: int = 2, canar
         world.api().delete("Namespace", kube.name)
 
 
-def sent_to(kube: Namespace, name: str = APP) -> list[str]:
-    """The label `track` of each ready pod that a Service sends to, as the controllers have it."""
+def sent_to(kube: Namespace, name: str = APP, label: str = "track") -> list[str]:
+    """The label of each ready pod that a Service sends to, as the controllers have it."""
     pods = kube.api.list_of("Pod", f"app={APP}")
-    tracks = {pod["metadata"]["name"]: pod["metadata"]["labels"]["track"] for pod in pods}
+    tracks = {pod["metadata"]["name"]: pod["metadata"]["labels"][label] for pod in pods}
     slices = kube.api.list_of("EndpointSlice", f"kubernetes.io/service-name={name}")
     ready = [each for one in slices for each in one.get("endpoints") or () if each["conditions"]["ready"]]
     return sorted(tracks.get(each["targetRef"]["name"], "unknown") for each in ready)
