@@ -46,6 +46,13 @@ ROUTERS: Final[Mapping[str, BuiltIn]] = MappingProxyType(
         "ingress_nginx": BuiltIn(
             "engine.routers.ingress_nginx_config:IngressNginxConfig", "engine.routers.ingress_nginx:IngressNginxRouter"
         ),
+        "deployment": BuiltIn(
+            "engine.routers.deployment_config:DeploymentConfig", "engine.routers.deployment:DeploymentRouter"
+        ),
+        "argo_rollouts": BuiltIn(
+            "engine.routers.owner_config:ArgoRolloutsConfig", "engine.routers.argo_rollouts:ArgoRolloutsRouter"
+        ),
+        "flagger": BuiltIn("engine.routers.owner_config:FlaggerConfig", "engine.routers.flagger:FlaggerRouter"),
     }
 )
 SOURCES: Final[Mapping[str, BuiltIn]] = MappingProxyType(
