@@ -5,6 +5,9 @@ The stage is that of the plan whose weight is reached; what laneshift would have
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from engine import events as ev
 from engine.events import ENGINE, Step
 from engine.gates import enough_bake, unproven
@@ -14,23 +17,48 @@ from engine.release.turn import Turn
 from engine.state import FINAL, Phase, State, runs
 
 OWNER = "its owner"  # who moved the traffic, when the router can't tell
+_OF_A_SIDE = ("", "_build", "_workload", "_ready")
 
 
 def observed(turn: Turn, given: Observed) -> None:
     """One reading of what something else moves."""
-    seen = given.seen
-    say_seen(turn, given)
+    seen = _as_released(turn.state, given.seen)
+    say_seen(turn, replace(given, seen=seen))
     if seen is None or turn.state.phase in FINAL:
         return
     if not turn.state.canary:
         _look_for_canary(turn, seen)
     elif _finished(turn.state, seen):
+        if not turn.state.moved:
+            _follow(turn, given.begun, replace(seen, weight=100.0))
         _end_well(turn, f"{_who(seen)} finished it")
     elif seen.canary and (seen.canary, seen.canary_build) != (turn.state.canary, turn.state.canary_build):
-        other = runs(seen.canary, seen.canary_build)
-        turn.say(ev.Cancelled(at=turn.at, who=_who(seen), reason=f"{other} took the canary's place"))
+        _give_up(turn, f"{runs(seen.canary, seen.canary_build)} took the canary's place", seen)
+    elif not (seen.canary or seen.remark or turn.state.moved):
+        _give_up(turn, f"{turn.state.canary} was taken away before it had traffic", seen)
     elif seen.weight != turn.state.desired:
         _follow(turn, given.begun, seen)
+
+
+def _as_released(state: State, seen: Observation | None) -> Observation | None:
+    """The reading with this release's sides: an update that is undone on its way shows the old version as the new."""
+    if seen is None or not state.canary or not (seen.canary_build and seen.stable_build):
+        return seen
+    if (seen.canary_build, seen.stable_build) != (state.stable_build, state.canary_build):
+        return seen
+    share = None if seen.share is None else 100 - seen.share
+    back = seen.remark or f"{_who(seen)} takes {state.canary} back"
+    return replace(seen, weight=100 - seen.weight, share=share, remark=back, vitals={}, **_exchanged(seen))
+
+
+def _exchanged(seen: Observation) -> dict[str, Any]:
+    """Each side's values under the other's name."""
+    sides = (("canary", "stable"), ("stable", "canary"))
+    return {f"{one}{part}": getattr(seen, f"{other}{part}") for one, other in sides for part in _OF_A_SIDE}
+
+
+def _give_up(turn: Turn, reason: str, seen: Observation) -> None:
+    turn.say(ev.Cancelled(at=turn.at, who=_who(seen), reason=reason))
 
 
 def _who(seen: Observation) -> str:
@@ -57,14 +85,12 @@ def _look_for_canary(turn: Turn, seen: Observation) -> None:
 
 def _finished(state: State, seen: Observation) -> bool:
     """The new version is what its owner calls stable now."""
-    if not state.moved:
-        return False
     return (seen.stable, seen.stable_build) == (state.canary, state.canary_build) or seen.finished
 
 
 def _follow(turn: Turn, begun: float, seen: Observation) -> None:
     state, weight = turn.state, round(seen.weight)
-    if weight == 0 and state.moved:
+    if weight == 0 and state.moved and not seen.pending:
         _end_badly(turn, begun, seen)
         return
     reached = max((number for number, rule in enumerate(state.rules.stages) if rule.weight <= weight), default=0)

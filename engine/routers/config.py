@@ -22,6 +22,7 @@ class RouterConfig(PlanPart):
     rehearses: it can try the way back's write without effect (`Router.rehearse`)
     vitals:    the readings of the canary's pods that it can see (`engine.vitals`)
     unwise:    why a plan should not choose it, a sentence each
+    only_watched: nothing of it can be moved: a release of it is started with --observe
     """
 
     strategies: ClassVar[frozenset[Strategy]] = frozenset({"canary"})
@@ -30,6 +31,7 @@ class RouterConfig(PlanPart):
     rehearses: ClassVar[bool] = False
     vitals: ClassVar[tuple[str, ...]] = ()
     unwise: ClassVar[tuple[str, ...]] = ()
+    only_watched: ClassVar[bool] = False
 
 
 class SandboxConfig(RouterConfig):

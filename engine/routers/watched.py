@@ -21,10 +21,10 @@ class WatchedRouter(Router):
     async def observe(self) -> Observation:
         """What the other shows, the weight in whole percent. Raises RouterError."""
         seen = await self._inner.observe()
-        whole = round(seen.weight)
+        whole = _whole(seen.weight)
         if whole == seen.weight:
             return seen
-        return replace(seen, weight=float(whole), share=seen.weight if seen.share is None else seen.share)
+        return replace(seen, weight=whole, share=seen.weight if seen.share is None else seen.share)
 
     async def shift(self, write: Write) -> str:
         """Never: raises RouterError."""
@@ -49,3 +49,8 @@ class WatchedRouter(Router):
     async def close(self) -> None:
         """Let go of connections."""
         await self._inner.close()
+
+
+def _whole(weight: float) -> float:
+    """In whole percent; a little is never nothing, and nearly all is not all."""
+    return float(weight if weight in (0, 100) else min(99, max(1, round(weight))))
