@@ -126,6 +126,7 @@ class Controller:
         self._vitals = Vitals(state.rules.metrics, kept.get("vitals"))
         self._readings: Mapping[str, float] = {}  # of the canary's pods, as last observed
         self._moved = asyncio.Event()
+        self._scaling: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- life
@@ -210,10 +211,14 @@ class Controller:
                 self._start(self._check(event.list, name, event.attempt), f"check {name}")
         elif isinstance(event, ev.CapacityAwaited):
             if event.scale:
-                self._start(self._scale(event.weight), f"scale for {event.weight}%")
+                if self._scaling is not None:
+                    self._scaling.cancel()  # it would land on top of what is wanted now
+                self._scaling = self._start(self._scale(event.weight), f"scale for {event.weight}%")
         elif isinstance(event, ev.FinishIntended):
             self._start(self._finish(event), f"finish {event.number}")
         elif isinstance(event, ev.LetGoIntended):
+            if self._scaling is not None:
+                self._scaling.cancel()
             self._start(self._let_go(event.canary_to_zero), "let go")
         elif isinstance(event, ev.StageEntered | ev.EngineTook):
             self._start(self._write_script(), "rollback.sh")
@@ -224,10 +229,11 @@ class Controller:
         async with self._scripting:
             await self._script(self.state)
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

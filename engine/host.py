@@ -24,7 +24,7 @@ from engine.routers import Router, RouterError
 from engine.routers.watched import WatchedRouter
 from engine.script import script_path, write_script
 from engine.secrets import SecretMissingError, Secrets
-from engine.state import FINAL, Phase, State, fold
+from engine.state import FINAL, State, fold
 
 log = logging.getLogger(__name__)
 
@@ -187,6 +187,8 @@ class Host:
         Raises PlanError, RefusedError.
         """
         plan = parse_plan(order.plan, order.plan_name)
+        if not order.observe and getattr(plan.router.config, "only_watched", False):
+            raise RefusedError(f"router {plan.router.kind} can move nothing, it only watches: start it with --observe")
         async with self._starting:
             repeated = await self._started_before(plan.service, order.key)
             if repeated:
@@ -208,9 +210,9 @@ class Host:
                 raise
             first = [Said(seq, event) for seq, event in enumerate([created, *_not_applicable(plan, created)], 1)]
             await self._store(order, created, first)
-            self._run(self._hold(created.release, first, parts, {}))
             if not order.observe:
-                await self._supersede(created)
+                self._supersede(created)
+            self._run(self._hold(created.release, first, parts, {}))
             return created.release
 
     async def _started_before(self, service: str, key: str) -> str:
@@ -276,12 +278,10 @@ class Host:
             keep=kept,
         )
 
-    async def _supersede(self, created: ev.Created) -> None:
-        """An earlier release on this target is no way back any more: its old side is this one's canary side."""
-        for held in list(self._held.values()):
-            state = held.controller.state
-            kept = state.phase is Phase.PROMOTED and state.keep_until is not None
-            if kept and state.target == created.target and state.release != created.release:
+    def _supersede(self, created: ev.Created) -> None:
+        """Earlier releases on this target keep, guard and give back nothing there any more."""
+        for held in self._held.values():
+            if held.controller.state.target == created.target and not held.controller.over:
                 held.controller.tell(SupersedeOld(at=self._time.now(), by=created.release))
 
     # --- holding

@@ -61,6 +61,7 @@ class Plan(PlanPart):
     stages: Stages = Field(
         default_factory=default_stages,
         description="Weights from small to 100; by default 5, 25 and 50 for 15m each, 100 for 1h.",
+        json_schema_extra={"default": [stage.model_dump(mode="json") for stage in default_stages({})]},
     )
     until: Literal["both", "either"] = Field(
         default="both",

@@ -128,14 +128,19 @@ class ScrapeSource(Source):
 
 def _parsed(body: bytes, openmetrics: bool) -> list[Line]:
     """Raises ValueError, KeyError, IndexError or TypeError for nonsense."""
-    text = body.decode()
-    families: Iterable[Family] = parse_openmetrics(text) if openmetrics else parse_prometheus(text)
+    families: Iterable[Family] = parse_openmetrics(body.decode()) if openmetrics else parse_prometheus(_untyped(body))
     lines = [line for family in families for line in family.samples]
     if not lines:
         raise ValueError("an empty page")
     for line in lines:
         float(line.labels.get("le", "0"))  # the bound of a bucket
     return lines
+
+
+def _untyped(page: bytes) -> str:
+    """The samples without what is said of their types: for a counter whose name has no such end the parser would put
+    `_total` behind it, and no selector would find it any more."""
+    return "\n".join(line for line in page.decode().split("\n") if not line.startswith("#")) + "\n"
 
 
 def _reading(

@@ -81,7 +81,7 @@ def test_what_a_plan_writes_fits_the_schema(name):
         {"metrics": {"errors": {"total": "x", "bad": "x", "alert": "< 1%"}}},
         {"metrics": {"errors": {"total": "x"}}},
         {"checks": {"stage": [{"htp": {}}]}},
-        {"strategy": "blue-green"},
+        {"strategy": "rolling"},
         {"servce": "shop"},
     ],
 )

@@ -140,10 +140,7 @@ def test_the_plan_for_envoy(client: EngineClient, servers: dict[str, Answering])
     "name",
     [
         "haproxy.yaml",
-        pytest.param(
-            "envoy.yaml",
-            marks=pytest.mark.xfail(reason="scrape adds _total to the counters of a text page that have no such end"),
-        ),
+        "envoy.yaml",
     ],
 )
 async def test_every_metric_is_read_for_both_sides(name: str, servers: dict[str, Answering]) -> None:

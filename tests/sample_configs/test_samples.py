@@ -29,7 +29,7 @@ NAMES = sorted(path.name for path in Path(sample_configs.__file__).parent.glob("
 
 
 def test_every_sample_is_a_valid_plan():
-    assert {sample(name).service for name in NAMES} == {"shop"}
+    assert {sample(name).service for name in NAMES} <= {"shop", "checkout"}
 
 
 def test_an_unknown_sample_is_told_what_there_is():
