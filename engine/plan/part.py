@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, PydanticUndefined
 
 from engine.plan.problem import nearest, printable
 from engine.plan.units import NotUnderstoodError
@@ -120,6 +120,8 @@ class PlanPart(BaseModel):
         for name, about in cls.model_fields.items():
             described = properties.get(name, {})
             described.pop("title", None)
+            if about.default is PydanticUndefined:
+                continue  # a key that is required, or whose default depends on others and says so itself
             if described.get("default") is not None:
                 written = TypeAdapter(about.rebuild_annotation()).dump_python(about.default, mode="json")
                 described["default"] = written
