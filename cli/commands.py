@@ -27,9 +27,9 @@ COMMANDS = {
     "retry": ("cli.orders", "once more: the failed check, the stuck shift, the failed roll back"),
     "cancel": ("cli.orders", "end a release before any traffic moved"),
     "rollback": ("cli.rollback", "all traffic back to the version that was stable at the start"),
-    "tick": ("cli.orders", "tick an item of the checklist"),
-    "untick": ("cli.orders", "open an item of the checklist again"),
-    "waive": ("cli.orders", "go on without an item of the checklist, for a reason"),
+    "tick": ("cli.orders", "tick items of the checklist"),
+    "untick": ("cli.orders", "open items of the checklist again"),
+    "waive": ("cli.orders", "go on without items of the checklist, for a reason"),
     "note": ("cli.orders", "write a note into the journal"),
     "serve": ("cli.serve", "the engine itself"),
 }

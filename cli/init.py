@@ -195,4 +195,5 @@ def _said(file: Path, written: list[str], notes: list[str]) -> str:
     lines = [f"wrote {path}" for path in written]
     if notes:
         lines += ["still to do", *(f"  {note}" for note in notes)]
-    return "\n".join([*lines, "then", f"  laneshift lint {file}", f"  laneshift doctor {file}"])
+    apply = [f"  kubectl apply -f {file.parent / MANIFESTS}  # once you have read it"] if len(written) > 1 else []
+    return "\n".join([*lines, "then", *apply, f"  laneshift lint {file}", f"  laneshift doctor {file}"])

@@ -18,7 +18,7 @@ AFTERWARDS = ("tick", "untick", "waive", "note")  # what is still ordered when a
 _release = click.argument("release", required=False)
 _reason = click.option("--reason", default="", help="why; it is recorded")
 _json = click.option("--json", "as_json", is_flag=True, help="print the result as JSON")
-_item = click.argument("item")
+_items = click.argument("items", metavar="ITEM...", nargs=-1, required=True)
 
 
 def _chosen(release: str | None, verb: str) -> tuple[EngineClient, str]:
@@ -33,9 +33,13 @@ def _order(release: str | None, verb: str, as_json: bool, **said: Any) -> None:
 
 def _give(client: EngineClient, release: str, verb: str, as_json: bool, **said: Any) -> None:
     answer = client.give(release, verb, **said)
+    about = {"item": said["item"]} if "item" in said else {}
+    order = " ".join((verb, *about.values()))
     if not answer.accepted:
-        fail(Exit.REFUSED, f"{release}: {answer.why}", release=release, order=verb, accepted=False)
-    show(as_json, {"release": release, "order": verb, "accepted": True}, f"{release}: {verb} accepted")
+        why = f"{order}: {answer.why}" if about else answer.why
+        fail(Exit.REFUSED, f"{release}: {why}", release=release, order=verb, **about, accepted=False)
+    given = {"release": release, "order": verb, **about, "accepted": True}
+    show(as_json, given, f"{release}: {order} accepted")
 
 
 @click.command()
@@ -86,39 +90,40 @@ def cancel(release: str | None, reason: str, as_json: bool) -> None:
     _order(release, "cancel", as_json, reason=reason)
 
 
-def _on_item(release: str, verb: str, item: str, words: str, as_json: bool) -> None:
+def _on_items(release: str, verb: str, items: tuple[str, ...], words: str, as_json: bool) -> None:
     client, ident = _chosen(release, verb)
     revision = client.look(ident)["revision"]
-    _give(client, ident, verb, as_json, item=item, reason=words, revision=revision)
+    for item in items:
+        _give(client, ident, verb, as_json, item=item, reason=words, revision=revision)
 
 
 @click.command()
 @click.argument("release")
-@_item
+@_items
 @click.option("--note", "words", default="", help="what you saw")
 @_json
-def tick(release: str, item: str, words: str, as_json: bool) -> None:
-    """Tick an item of the checklist, as done by you."""
-    _on_item(release, "tick", item, words, as_json)
+def tick(release: str, items: tuple[str, ...], words: str, as_json: bool) -> None:
+    """Tick items of the checklist, as done by you; the first that is refused ends it."""
+    _on_items(release, "tick", items, words, as_json)
 
 
 @click.command()
 @click.argument("release")
-@_item
+@_items
 @_json
-def untick(release: str, item: str, as_json: bool) -> None:
-    """Open an item of the checklist again."""
-    _on_item(release, "untick", item, "", as_json)
+def untick(release: str, items: tuple[str, ...], as_json: bool) -> None:
+    """Open items of the checklist again."""
+    _on_items(release, "untick", items, "", as_json)
 
 
 @click.command()
 @click.argument("release")
-@_item
-@click.option("--reason", "words", required=True, help="why it may be left out; it is recorded")
+@_items
+@click.option("--reason", "--note", "words", required=True, help="why it may be left out; it is recorded")
 @_json
-def waive(release: str, item: str, words: str, as_json: bool) -> None:
-    """Go on without an item of the checklist."""
-    _on_item(release, "waive", item, words, as_json)
+def waive(release: str, items: tuple[str, ...], words: str, as_json: bool) -> None:
+    """Go on without items of the checklist."""
+    _on_items(release, "waive", items, words, as_json)
 
 
 @click.command()

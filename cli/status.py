@@ -55,7 +55,8 @@ def _lines(seen: dict[str, Any]) -> Iterator[str]:
         yield f"  orders   {', '.join(seen['orders'])}"
     for verdict in seen["verdicts"].values():
         bell = "ALERT " if verdict["metric"] in seen["alerts"] else ""
-        yield f"  {verdict['outcome']:<12} {bell}{verdict['reason']}"
+        name, reason = verdict["metric"], verdict["reason"]
+        yield f"  {verdict['outcome']:<12} {bell}{reason if name in reason else f'{name}: {reason}'}"
     yield f"  checklist {seen['checklist']['done']} of {seen['checklist']['total']}"
     for would in seen["would"]:
         at = time.strftime("%H:%M:%S", time.localtime(would["at"]))

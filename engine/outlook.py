@@ -160,7 +160,7 @@ def _preflight(state: State, at: float) -> Outlook:
     found = blockers(state, at)
     if found:
         waive = ("tick", "waive") if state.open_items("pre") else ()
-        return Outlook("; ".join(found), f"then {first}%", None, (*_retry(state), *waive, "cancel"))
+        return Outlook("; ".join(found), f"{first}%", None, (*_retry(state), *waive, "cancel"))
     return Outlook("ready to start", f"{first}% of the traffic goes to the canary", None, ("advance", "cancel"))
 
 

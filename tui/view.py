@@ -241,7 +241,7 @@ def coming(state: State, scene: Scene) -> Coming:
     if seen.until is not None:
         until = seen.until - (since_tick(state, scene.at) if state.phase is Phase.STAGE and _counts_down(state) else 0)
         left = f"{span(until - scene.at)} left, until {clock(until)}"
-    then = seen.then.removeprefix("then ")
+    then = seen.then
     if (
         state.step is Step.BAKE
         and _counts_down(state)

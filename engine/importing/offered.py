@@ -33,6 +33,8 @@ SUGGESTED: Final[Mapping[str, Keys]] = {
     "istio": {**_ON_KUBERNETES, "virtual_service": "$service", **_PAIR},
     "replicas": {**_ON_KUBERNETES, "service": "$service", **_LABELLED},
     "service_switch": {**_ON_KUBERNETES, "service": "$service", **_LABELLED},
+    "ingress_nginx": {**_ON_KUBERNETES, "ingress": "$service", "canary_ingress": "$service-canary", **_PAIR},
+    "deployment": {**_ON_KUBERNETES, "name": "$service"},
     "haproxy": {
         "sockets": ["/run/haproxy/admin.sock"],
         "backend": "$service",

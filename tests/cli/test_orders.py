@@ -21,13 +21,31 @@ def test_each_order_is_given_with_what_belongs_to_it(engine, laneshift):
     for line, fields in lines.items():
         ended = laneshift(*line.split())
         verb = line.split()[0]
-        assert (ended.code, ended.out, ended.err) == (0, f"shop-1: {verb} accepted\n", "")
+        order = f"{verb} smoke" if "item" in fields else verb
+        assert (ended.code, ended.out, ended.err) == (0, f"shop-1: {order} accepted\n", "")
         given = engine.orders.pop()
         assert given["verb"] == verb
         assert given["id"]
         assert given["who"]
         assert fields.items() <= given.items()
     assert not engine.orders
+
+
+def test_several_items_are_an_order_each(engine, laneshift):
+    engine.releases = [look()]
+    ended = laneshift("waive", "shop-1", "security", "performance", "--note", "no new dependency")
+    assert ended.out == "shop-1: waive security accepted\nshop-1: waive performance accepted\n"
+    assert [(order["item"], order["reason"]) for order in engine.orders] == [
+        ("security", "no new dependency"),
+        ("performance", "no new dependency"),
+    ]
+
+
+def test_the_first_item_that_is_refused_ends_it(engine, laneshift):
+    engine.releases, engine.refuses = [look()], "no item 'securty'"
+    ended = laneshift("waive", "shop-1", "securty", "performance", "--reason", "none")
+    assert (ended.code, ended.err) == (4, "laneshift: shop-1: waive securty: no item 'securty'\n")
+    assert [order["item"] for order in engine.orders] == ["securty"]
 
 
 def test_every_order_has_an_id_of_its_own(engine, laneshift):

@@ -40,7 +40,7 @@ def test_one_look_says_what_it_waits_for_and_what_is_wrong(engine, laneshift):
         "shop-1: stage, stage 1 of 2, bake",
         "v2 with 5%",
         "then 100%",
-        "ALERT 5 of 10",
+        "ALERT errors: 5 of 10",
         "NOTICE   the journal",
     ):
         assert part in said
