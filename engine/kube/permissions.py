@@ -40,6 +40,11 @@ def permissions(
     return [Permission(verb, kind, namespace, why, subresource, optional=optional) for verb in verbs.split()]
 
 
+def reading(wanted: Sequence[Permission]) -> list[Permission]:
+    """Those that change nothing: all that a release needs which is only watched."""
+    return [each for each in wanted if each.verb in ("get", "list", "watch")]
+
+
 async def missing(cluster: Cluster, wanted: Sequence[Permission]) -> list[Permission]:
     """Those that this user does not have, in their order. Raises KubeError."""
     held = await asyncio.gather(*(_held(cluster, each) for each in wanted))

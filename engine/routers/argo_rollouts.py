@@ -15,6 +15,7 @@ from engine.finding import Finding
 from engine.inputs import Observation
 from engine.kube.errors import KubeConflict
 from engine.kube.examination import examine_cluster
+from engine.kube.permissions import reading
 from engine.kube.resources import DEPLOYMENTS, PODS, REPLICASETS, ROLLOUTS
 from engine.kube.watched import Watched
 from engine.kube.workloads import selector_of
@@ -33,6 +34,7 @@ from engine.routers.argo_reading import (
 )
 from engine.routers.argo_script import manual, script
 from engine.routers.argo_steps import StepsError, next_stop, wanted_steps
+from engine.routers.argo_watched import watched_of
 from engine.routers.owned import OwnedRouter, marks_for
 from engine.routers.owner_config import ArgoRolloutsConfig
 
@@ -63,8 +65,9 @@ class ArgoRolloutsRouter(OwnedRouter):
 
     async def observe(self) -> Observation:
         """What Argo has in effect now. Raises RouterError, for a Rollout that can't be ordered stage by stage too."""
-        rollout = await self._checked()
-        return observation_of(rollout, await self._pods_of(rollout))
+        rollout = await (self._read() if self.foreign else self._checked())
+        show = watched_of if self.foreign else observation_of
+        return show(rollout, await self._pods_of(rollout))
 
     async def addresses(self) -> dict[str, str]:
         """Those of the plan; for the sides else the Services that the Rollout has, by their names in the cluster."""
@@ -188,13 +191,17 @@ class ArgoRolloutsRouter(OwnedRouter):
 
     async def examine(self) -> list[Finding]:
         """What a release will need of the cluster, of the Rollout and of Argo. Never raises."""
-        findings = await examine_cluster(self._cluster, permissions_for(self._config.namespace))
+        wanted = permissions_for(self._config.namespace)
+        findings = await examine_cluster(self._cluster, reading(wanted) if self.foreign else wanted)
         if findings[0].grade == "bad":
             return findings
         try:
             rollout = await self._read()
         except RouterError as error:
             return [*findings, Finding("bad", "target", str(error))]
+        if self.foreign:
+            said = f"{self.target} is {str(rollout.status.get('phase', 'new')).lower()}; Argo Rollouts moves it"
+            return [*findings, Finding("ok", "target", said)]
         problem = self._problem(rollout)
         if problem:
             return [*findings, Finding("bad", "steps", problem)]

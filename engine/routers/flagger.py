@@ -14,18 +14,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.finding import Finding
 from engine.inputs import Observation
 from engine.kube.errors import KubeConflict, KubeError
 from engine.kube.examination import examine_cluster
 from engine.kube.marks import Operation, marks_of
+from engine.kube.permissions import reading
 from engine.kube.resources import CANARIES, HTTPROUTES
 from engine.kube.side import Side
 from engine.kube.workloads import Vitals, Workload
 from engine.routers import RouterConflict, RouterError, Write
-from engine.routers.flagger_doctor import findings_of, permissions_for, problem_of, restoring
+from engine.routers.flagger_doctor import NO_GATES, findings_of, permissions_for, problem_of, restoring
 from engine.routers.flagger_reading import (
     ANALYSED,
     CHECKSUM,
@@ -42,8 +43,12 @@ from engine.routers.flagger_reading import (
     pending_of,
 )
 from engine.routers.flagger_script import manual, script
+from engine.routers.flagger_watched import WatchedCanary
 from engine.routers.owned import OwnedRouter, marks_for
 from engine.routers.owner_config import FlaggerConfig
+
+if TYPE_CHECKING:
+    from engine.routers.flagger_gates import Gatekeeper, GateServer
 
 Sides = tuple[Workload | None, Workload | None, Vitals | None]
 PASSING: Final = 3
@@ -58,12 +63,10 @@ class FlaggerRouter(OwnedRouter):
     observe_pause_s = 1.0  # Flagger takes seconds
 
     def __init__(self, config: FlaggerConfig, weights: tuple[int, ...] = ()) -> None:
-        from engine.routers.flagger_gates import Gatekeeper, server_on  # a web server that no other router needs
-
         super().__init__(config, config.canary)
         self._config, self._weights = config, weights
-        self._keeper = Gatekeeper(config.namespace, config.canary, config.gates.token, self._decide)
-        self._gates = server_on(config.gates.listen)
+        self._keeper: Gatekeeper | None = None
+        self._gates: GateServer | None = None
         self._sides: tuple[Side, Side] | None = None
         self._last: Canary | None = None
 
@@ -71,10 +74,19 @@ class FlaggerRouter(OwnedRouter):
 
     async def observe(self) -> Observation:
         """What Flagger has in effect now; the gates are answered from the first call on. Raises RouterError."""
-        self._gates.keep(self._keeper)
+        if self.foreign:
+            return await self._watched()
+        self._answer_gates()
         canary = await self._read()
         self._check(canary)
         return _observation(canary, await self._running(canary), self._asked_s())
+
+    async def _watched(self) -> Observation:
+        """What Flagger does of itself: no gate is answered, and what it is at is a remark."""
+        read = await self._read()
+        canary = WatchedCanary(read.item, read.routed)
+        seen = _observation(canary, await self._running(canary), None)
+        return replace(seen, hand=canary.hand, pending="", finished=canary.done, remark=seen.pending or seen.remark)
 
     async def addresses(self) -> dict[str, str]:
         """Those of the plan; for the sides else the Services that Flagger makes, by their names in the cluster."""
@@ -160,15 +172,20 @@ class FlaggerRouter(OwnedRouter):
 
     async def examine(self) -> list[Finding]:
         """Cluster, permissions, the Canary, its gates and how soon Flagger rolls back. Never raises."""
-        findings = await examine_cluster(self._cluster, permissions_for(self._config.namespace))
+        wanted = permissions_for(self._config.namespace)
+        findings = await examine_cluster(self._cluster, reading(wanted) if self.foreign else wanted)
         if findings[0].grade == "bad":
             return findings
         try:
-            self._gates.keep(self._keeper)
+            if not self.foreign:
+                self._answer_gates()
             canary = await self._read()
             await self._running(canary)
         except RouterError as error:
             return [*findings, Finding("bad", "target", str(error))]
+        if self.foreign:
+            said = f"{self.target} is {canary.phase or 'not initialized'}; Flagger moves it"
+            return [*findings, Finding("ok", "target", said)]
         return [*findings, *findings_of(canary, self._config, self._weights, self._asked_s())]
 
     def manual_rollback(self, release: str) -> str:
@@ -181,15 +198,27 @@ class FlaggerRouter(OwnedRouter):
 
     async def close(self) -> None:
         """Close the gates, stop watching and let go of connections."""
-        await self._gates.leave(self._keeper)
+        if self._gates is not None and self._keeper is not None:
+            await self._gates.leave(self._keeper)
         for side in self._sides or ():
             await side.close()
         await super().close()
 
     # --- parts
 
+    def _answer_gates(self) -> None:
+        """From now on. Raises RouterError when their address can't be had."""
+        gates = self._config.gates
+        if gates is None:
+            return
+        from engine.routers.flagger_gates import Gatekeeper, server_on  # a web server that no other router needs
+
+        self._keeper = self._keeper or Gatekeeper(*self._place, gates.token, self._decide)
+        self._gates = server_on(gates.listen)
+        self._gates.keep(self._keeper)
+
     def _asked_s(self) -> float | None:
-        asked = self._keeper.asked_at
+        asked = self._keeper.asked_at if self._keeper else None
         return None if asked is None else time.monotonic() - asked
 
     async def _read(self) -> Canary:
@@ -226,7 +255,7 @@ class FlaggerRouter(OwnedRouter):
 
     def _check(self, canary: Canary) -> None:
         """Raises RouterError for a Canary that would not ask before each weight."""
-        problem = problem_of(canary, self._weights)
+        problem = problem_of(canary, self._weights) if self._config.gates else NO_GATES
         if problem:
             raise RouterError(f"{self.target} can't be released stage by stage: {problem}")
 

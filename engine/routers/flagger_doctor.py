@@ -15,6 +15,7 @@ from engine.routers.kube_script import kubectl
 from engine.routers.owner_config import FlaggerConfig
 
 SLOW_S: Final = 30.0
+NO_GATES: Final = "the plan names no gates: Flagger would ask nobody and go on by itself"
 
 
 def permissions_for(namespace: str) -> list[Permission]:
@@ -76,6 +77,11 @@ def findings_of(canary: Canary, config: FlaggerConfig, weights: Sequence[int], a
 
 
 def _gates(canary: Canary, config: FlaggerConfig) -> Iterator[Finding]:
+    if config.gates is None:
+        yield Finding(
+            "bad", "gates", NO_GATES, "add `gates: {token: ...}` to the router, or start with --observe"
+        )
+        return
     for gate in GATES:
         for url in _hooks(canary, gate):
             if not url.endswith(f"/{config.gates.token}/{gate}"):

@@ -186,7 +186,7 @@ def pending_of(canary: Canary, asked_s: float | None) -> str:
     if spec.get("suspend"):
         return "the Canary is suspended (spec.suspend): Flagger does nothing, not even a roll back"
     if canary.phase in ("", "Initializing"):
-        return f"Flagger is initializing the Canary{_condition(canary)}"
+        return f"Flagger is initializing the Canary{_saying(canary)}"
     if canary.phase in PROMOTING:
         return f"Flagger is promoting: it copies the template to {canary.primary} and moves the traffic there"
     what, revision = canary.opened
@@ -198,7 +198,7 @@ def pending_of(canary: Canary, asked_s: float | None) -> str:
     if canary.phase == "Progressing" and canary.routed is not None and canary.routed != canary.step:
         return f"Flagger says {canary.step}% and its route has {canary.routed:g}%"
     if int(status.get("failedChecks") or 0) and canary.phase in ANALYSED:
-        return f"Flagger counts {status['failedChecks']} failed checks of its own{_condition(canary)}"
+        return f"Flagger counts {status['failedChecks']} failed checks of its own{_saying(canary)}"
     return ""
 
 
@@ -208,7 +208,7 @@ def hand_of(canary: Canary) -> str:
     if not marks.weight or float(marks.weight) == canary.weight or canary.opened[0]:
         return ""
     said = "a new revision" if annotations_of(canary.item).get(REVISION) != canary.revision else canary.phase
-    return f"Flagger itself ({said}{_condition(canary)})"
+    return f"Flagger itself ({said}{_saying(canary)})"
 
 
 def _bound(canary: Canary, checksum: str) -> bool:
@@ -234,9 +234,14 @@ def _silence(canary: Canary, asked_s: float | None) -> str:
     return ""
 
 
-def _condition(canary: Canary) -> str:
+def _saying(canary: Canary) -> str:
+    return f": {condition_of(canary)}" if condition_of(canary) else ""
+
+
+def condition_of(canary: Canary) -> str:
+    """What Flagger says last of the promotion; empty for nothing."""
     found = [each for each in canary.status.get("conditions") or () if each.get("type") == "Promoted"]
-    return f": {str(found[0].get('message', ''))[:200]}" if found else ""
+    return str(found[0].get("message", ""))[:200] if found else ""
 
 
 def _seconds(written: str) -> float:

@@ -64,4 +64,6 @@ class FlaggerConfig(OwnedConfig):
     """A Canary of Flagger, whose gates the engine answers; its stepWeights are the plan's weights."""
 
     canary: ObjectName = Field(description="The Canary's name.")
-    gates: Gates = Field(description="Where the engine answers Flagger's webhooks.")
+    gates: Gates | None = Field(
+        default=None, description="Where the engine answers Flagger's webhooks; not needed with --observe."
+    )
