@@ -427,13 +427,13 @@ class Controller:
             return  # the first reading: nothing to compare it with
         samples += self._vitals.samples(reading.at, self._readings)
         weight = None if state.router_problem or state.observed_at is None else state.observed
-        in_place = weight is not None and weight == state.desired
+        in_place = weight is not None and weight == state.desired and not state.pending
         past_warmup = state.phase is Phase.FINISHING or (
             state.phase is Phase.STAGE and state.step not in (Step.SHIFT, Step.WARMUP)
         )
         if state.phase is Phase.PREFLIGHT:
             self._past_s += max((sample.seconds for sample in samples), default=0.0)
-        verdicts = self._judge.look(samples, weight=weight or 0.0, judged=in_place and past_warmup)
+        verdicts = self._judge.look(samples, weight=_least_weight(state, weight), judged=in_place and past_warmup)
         self.tell(
             Looked(
                 at=reading.at, weight=weight, samples=samples, verdicts=verdicts, problem=self._blind(reading, samples)
@@ -554,6 +554,14 @@ def _canary(state: State) -> Subject:
 
 def _stable(state: State) -> Subject:
     return Subject(state.stable, state.stable_build, state.stable_workload)
+
+
+def _least_weight(state: State, shown: float | None) -> float:
+    """What the canary has at least of what the router shows: where that is not in effect everywhere, the weight before
+    it may hold still, and a canary is not silent for a gateway that takes its time."""
+    if shown is None or not state.pending or state.intent is None:
+        return shown or 0.0
+    return min(shown, state.intent.base or 0.0)
 
 
 def _outcome(phase: Phase) -> Literal["promoted", "rolled_back", "cancelled"]:

@@ -20,6 +20,20 @@ def waits_for(release: Bench) -> str:
     return outlook(release.state, release.state.last_tick_at or 0).waits_for
 
 
+def test_a_canary_is_not_silent_for_a_gateway_that_takes_its_time() -> None:
+    async def story() -> None:
+        async with bench() as release:
+            release.shop.router_fault = "not-taken"
+            await release.until(lambda: "stuck" in release.state.holds)
+            await asyncio.sleep(60)
+            assert "no gateway has taken it" in waits_for(release)
+            assert (release.state.phase, release.state.baked_s) == (Phase.STAGE, 0)
+            release.shop.router_fault, release.shop.served = "", release.shop.weight
+            await release.ends(Phase.PROMOTED)
+
+    run(story())
+
+
 # --- by hand
 
 

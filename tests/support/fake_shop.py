@@ -29,8 +29,9 @@ REQUESTS_PER_S = 500.0
 @dataclass
 class Shop:
     """The world. `router_fault`: `lost`, `hangs`, `ignores`, `late` (a write lands after its limit), `unanswered` (it
-    lands and says nothing), `breaks` (a bug). `source_fault`: `silent`, `hangs`, `breaks`, `nan`, `gauges-only`,
-    `canary-silent` (its counters stand), `canary-gone` (they are not there).
+    lands and says nothing), `breaks` (a bug), `not-taken` (it is shown, and no gateway has taken it: `served` is what
+    they do). `source_fault`: `silent`, `hangs`, `breaks`, `nan`, `gauges-only`, `canary-silent` (its counters stand),
+    `canary-gone` (they are not there).
     `past_share` is the share of bad requests in stable's past, None where the source keeps none.
     `writes` are all weights that landed, `asked` all that were tried."""
 
@@ -50,6 +51,7 @@ class Shop:
     check_says: dict[str, list[CheckOutcome | str]] = field(default_factory=dict)
     counted: dict[str, list[float]] = field(default_factory=lambda: {"canary": [0.0, 0.0], "stable": [0.0, 0.0]})
     counted_at: float | None = None
+    served: float = 0.0
     writes: list[float] = field(default_factory=list)
     asked: list[Write] = field(default_factory=list)
 
@@ -60,6 +62,7 @@ class Shop:
         """Whoever moves the traffic."""
         self.serve(LoopTime().now())
         self.weight, self.mark, self.by, self.marked_release = float(weight), mark, by, release
+        self.served = self.served if self.router_fault == "not-taken" else self.weight
         self.generation += 1
         self.writes.append(self.weight)
 
@@ -77,8 +80,8 @@ class Shop:
         """Count the traffic up to now."""
         seconds = now - self.counted_at if self.counted_at is not None else 0.0
         self.counted_at = now
-        canary = 0.0 if self.source_fault == "canary-silent" else self.weight / 100
-        for side, share in (("canary", canary), ("stable", 1 - self.weight / 100)):
+        canary = 0.0 if self.source_fault == "canary-silent" else self.served / 100
+        for side, share in (("canary", canary), ("stable", 1 - self.served / 100)):
             requests = REQUESTS_PER_S * seconds * share
             self.counted[side][0] += requests
             self.counted[side][1] += requests * self.bad_share[side]
@@ -103,6 +106,7 @@ class FakeRouter(Router):
             mark=shop.mark,
             by=shop.by,
             marked_release=shop.marked_release,
+            pending="no gateway has taken it" if shop.served != shop.weight else "",
         )
 
     async def shift(self, write: Write) -> str:
