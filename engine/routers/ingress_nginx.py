@@ -30,7 +30,7 @@ from engine.kube.permissions import Permission, permissions
 from engine.kube.resources import INGRESSES
 from engine.routers.ingress_nginx_config import IngressNginxConfig
 from engine.routers.ingress_nginx_script import command, script
-from engine.routers.kube_router import KubeRouter
+from engine.routers.kube_router import KubeRouter, inside
 
 Object = Mapping[str, Any]
 
@@ -57,8 +57,8 @@ class IngressNginxRouter(KubeRouter[CanaryIngress]):
 
     async def addresses(self) -> dict[str, str]:
         """Those of the plan; for the sides else their names inside the cluster. Raises RouterError."""
-        inside = {str(role): await self._inside(self._pair.services[role]) for role in ROLES}
-        return inside | self._config.addresses.given()
+        found = {str(role): inside(await self._pair.service(role)) for role in ROLES}
+        return found | self._config.addresses.given()
 
     def manual_rollback(self, release: str) -> str:
         """One kubectl command that gives stable everything."""

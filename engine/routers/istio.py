@@ -27,7 +27,7 @@ from engine.kube.virtual_services import (
 )
 from engine.routers.istio_config import IstioConfig
 from engine.routers.istio_script import command, script
-from engine.routers.kube_router import KubeRouter
+from engine.routers.kube_router import KubeRouter, inside
 
 Object = Mapping[str, Any]
 
@@ -56,7 +56,7 @@ class IstioRouter(KubeRouter[Destinations]):
         """Those of the plan; a Service of each side is one inside the cluster too. Raises RouterError."""
         found = {}
         if not self._config.host:
-            found = {str(role): await self._inside(self._pair.services[role]) for role in ROLES}
+            found = {str(role): inside(await self._pair.service(role)) for role in ROLES}
         return found | self._config.addresses.given()
 
     def manual_rollback(self, release: str) -> str:

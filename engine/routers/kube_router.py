@@ -22,9 +22,9 @@ from engine.kube.examination import examine_cluster
 from engine.kube.marks import Marks, Operation, as_read, changed_by, marks_of, unmark
 from engine.kube.owners import mover
 from engine.kube.pair import Pair, Reading
-from engine.kube.permissions import Permission
+from engine.kube.permissions import Permission, reading
 from engine.kube.place import Place, compared_with
-from engine.kube.resources import SERVICES, Resource
+from engine.kube.resources import Resource
 from engine.routers import Ending, Router, RouterConflict, RouterError, Write
 from engine.routers.kube_config import PairConfig
 from engine.routers.kube_findings import of_its_keepers, of_the_object, of_the_sides, wanted_permissions
@@ -89,7 +89,7 @@ class KubeRouter(Router, Generic[P]):
         """The object as it is now; what runs, seconds old at most. Raises RouterError."""
         item = await self._read()
         place = self._place(item)
-        if owner := await self._owner(item):
+        if not self.foreign and (owner := await self._owner(item)):
             raise RouterError(
                 f"{self.target} is moved by {owner}: end its rollout or take the {self.word} out of its hands"
             )
@@ -172,7 +172,8 @@ class KubeRouter(Router, Generic[P]):
 
     async def examine(self) -> list[Finding]:
         """Cluster, credentials, permissions, the object, both sides, and who else looks after them. Never raises."""
-        findings = await examine_cluster(self._cluster, self._permissions())
+        wanted = self._permissions()
+        findings = await examine_cluster(self._cluster, reading(wanted) if self.foreign else wanted)
         if findings[0].grade == "bad":
             return findings  # not reached: everything else would only say so again
         try:
@@ -210,11 +211,6 @@ class KubeRouter(Router, Generic[P]):
     def _place(self, item: Object) -> P:
         self._layout = self._find(item)
         return self._layout
-
-    async def _inside(self, service: str) -> str:
-        """A Service's base URL inside the cluster, at its first port."""
-        found = await self._cluster.get(SERVICES, self._settings.namespace, service)
-        return f"http://{service}.{self._settings.namespace}.svc:{found['spec']['ports'][0]['port']}"
 
     async def _owner(self, item: Object) -> str:
         """Services that can't be read are the doctor's to tell; they don't hide where the traffic goes."""
@@ -319,6 +315,12 @@ class KubeRouter(Router, Generic[P]):
     def _permissions(self) -> list[Permission]:
         settings = self._settings
         return wanted_permissions(self._kind, settings.namespace, scales=settings.scale == "proportional")
+
+
+def inside(service: Object) -> str:
+    """A Service's base URL inside the cluster, at its first port."""
+    meta = service["metadata"]
+    return f"http://{meta['name']}.{meta['namespace']}.svc:{service['spec']['ports'][0]['port']}"
 
 
 def _full(found: Marks, reading: Reading) -> int | None:

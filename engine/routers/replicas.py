@@ -94,12 +94,16 @@ class ReplicasRouter(SelectorRouter):
         return float(_asked(item) or 50)
 
     async def _shown(self, item: Object, place: Selector, reading: Reading) -> Observation:
+        """A canary of another size than laneshift gave it has the weight that its pods make, which is somebody's."""
         shown = await super()._shown(item, place, reading)
-        if place.now is not None or _is_ours(item, shown):
+        if place.now is not None:
             return shown
-        if shown.canary_asked == 0:
-            return replace(shown, weight=0.0)
-        return replace(shown, weight=shown.share or 0.0, pending="")
+        needed, asked = _needed(item, shown), shown.canary_asked
+        if needed is None or asked is None or asked not in (needed, _noted(item)):
+            by_hand = 0.0 if asked == 0 else shown.share or 0.0
+            return replace(shown, weight=by_hand, pending=shown.pending if asked == 0 else "")
+        few = f"the canary has {asked} of the {needed} pods that {shown.weight:g}% needs" if asked < needed else ""
+        return replace(shown, pending=_also(shown.pending, few))
 
     def _in_effect(self, shown: Observation, place: Selector, ready: Counter[str]) -> Observation:
         if place.now is not None:
@@ -139,12 +143,16 @@ def pods_for(weight: int, full: int) -> int:
     return max(1, math.ceil(full * weight / 100), nearest)
 
 
-def _is_ours(item: Object, shown: Observation) -> bool:
-    """Has the canary the size that laneshift gave it, or that the weight written last needs?"""
-    weight, noted = _asked(item), annotations_of(item).get(PODS_ASKED, "")
-    if not weight or shown.full is None:
-        return False
-    return str(shown.canary_asked) in (noted, str(pods_for(weight, marks_of(item).full or shown.full)))
+def _needed(item: Object, shown: Observation) -> int | None:
+    """The canary's pods for the weight written last; None when none was, or stable's size is not known."""
+    weight, full = _asked(item), marks_of(item).full or shown.full
+    return pods_for(weight, full) if weight and full else None
+
+
+def _noted(item: Object) -> int | None:
+    """How many pods of the canary laneshift asked for last."""
+    noted = annotations_of(item).get(PODS_ASKED, "")
+    return int(noted) if noted.isdigit() else None
 
 
 def _asked(item: Object) -> int | None:

@@ -20,7 +20,7 @@ from engine.kube.pair import Reading, Role
 from engine.kube.permissions import Permission, permissions
 from engine.kube.resources import ENDPOINTSLICES, SERVICES
 from engine.kube.selectors import Endpoints, SelectedPair, Selector, compared_with, selector_of
-from engine.routers.kube_router import KubeRouter
+from engine.routers.kube_router import KubeRouter, inside
 from engine.routers.selector_config import SelectorConfig
 from engine.routers.selector_script import command, script
 
@@ -52,7 +52,7 @@ class SelectorRouter(KubeRouter[Selector]):
     async def addresses(self) -> dict[str, str]:
         """Those of the plan; else the Service's and the preview's names inside the cluster. Raises RouterError."""
         named = {"public": self._config.service} | ({"canary": self._config.preview} if self._config.preview else {})
-        found = {side: await self._inside(name) for side, name in named.items()}
+        found = {side: inside(await self._service(name)) for side, name in named.items()}
         return found | self._config.addresses.given()
 
     def manual_rollback(self, release: str) -> str:
@@ -103,8 +103,11 @@ class SelectorRouter(KubeRouter[Selector]):
         return [Finding("ok", "preview", f"{points}; the release points it at {self._config.canary} when it begins")]
 
     async def _preview_value(self) -> str:
-        preview = await self._cluster.get(SERVICES, self._config.namespace, str(self._config.preview))
+        preview = await self._service(str(self._config.preview))
         return str((preview["spec"].get("selector") or {}).get(self._config.label, ""))
+
+    async def _service(self, name: str) -> Object:
+        return await self._cluster.get(SERVICES, self._config.namespace, name)
 
 
 def all_on(side: str, ready: Counter[str], label: str) -> str:

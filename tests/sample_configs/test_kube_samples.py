@@ -18,7 +18,6 @@ import yaml
 import sample_configs
 from engine.host import Host, StartOrder
 from engine.inputs import Order
-from engine.kube.nginx_ingresses import CANARY as IS_CANARY
 from engine.kube.nginx_ingresses import WEIGHT
 from engine.plan.selector import Subject
 from engine.sources import Source
@@ -26,6 +25,7 @@ from engine.sources.reading import PART, TOTAL, Reading
 from engine.state import Phase, State
 from tests.engine.served import PRE
 from tests.support.kube_api import Object
+from tests.support.kube_routed import PREVIEW, NginxTarget, ReplicasTarget, destination_rule, virtual_service
 from tests.support.kube_shop import APP, CANARY, STABLE, deployment, service, until_ready
 from tests.support.kube_targets import sent_to
 from tests.support.kube_world import Namespace
@@ -33,7 +33,6 @@ from tests.support.kube_world import Namespace
 pytestmark = pytest.mark.real
 
 Weight = Callable[[Namespace], float]
-V1_ISTIO = "networking.istio.io/v1"
 
 
 @dataclass(frozen=True)
@@ -67,37 +66,9 @@ def by_annotation(kube: Namespace) -> float:
     return float(kube.api.get("Ingress", CANARY)["metadata"]["annotations"][WEIGHT])
 
 
-def virtual_service() -> Object:
-    routes = [
-        {"destination": {"host": APP, "subset": subset}, "weight": weight}
-        for subset, weight in (("stable", 100), ("canary", 0))
-    ]
-    spec = {"hosts": [APP], "http": [{"name": "main", "route": routes}]}
-    return {"apiVersion": V1_ISTIO, "kind": "VirtualService", "metadata": {"name": APP}, "spec": spec}
-
-
-def destination_rule() -> Object:
-    subsets = [{"name": subset, "labels": {"track": subset}} for subset in ("stable", "canary")]
-    spec = {"host": APP, "subsets": subsets}
-    return {"apiVersion": V1_ISTIO, "kind": "DestinationRule", "metadata": {"name": APP}, "spec": spec}
-
-
-def ingress(name: str, backend: str, **annotations: str) -> Object:
-    path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": backend, "port": {"number": 80}}}}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {"name": name, "annotations": annotations},
-        "spec": {"rules": [{"http": {"paths": [path]}}]},
-    }
-
-
-PREVIEW = f"{APP}-preview"
 SHOPS = {
-    "istio.yaml": Shop((service(APP), virtual_service(), destination_rule()), by_routes),
-    "replicas.yaml": Shop(
-        (service(APP, track="stable"), service(PREVIEW, track="stable")), by_pods("track", "canary"), first=10
-    ),
+    "istio.yaml": Shop((service(APP), virtual_service(), destination_rule("stable", "canary")), by_routes),
+    "replicas.yaml": Shop(ReplicasTarget.objects, by_pods("track", "canary"), first=10),
     "blue-green.yaml": Shop(
         (service(APP, slot="blue"), service(PREVIEW, slot="blue")),
         by_pods("slot", "green"),
@@ -105,14 +76,7 @@ SHOPS = {
         sides=(f"{APP}-blue", f"{APP}-green"),
         first=100,
     ),
-    "ingress-nginx.yaml": Shop(
-        (
-            *(service(name, track=name.rpartition("-")[2]) for name in (STABLE, CANARY)),
-            ingress(APP, STABLE),
-            ingress(CANARY, CANARY, **{IS_CANARY: "true", WEIGHT: "0"}),
-        ),
-        by_annotation,
-    ),
+    "ingress-nginx.yaml": Shop(NginxTarget.objects, by_annotation),
 }
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.plan.part import PlanPart
 from engine.routers import Router
 from tests.support.kube_shop import APP, CANARY, STABLE, deployment, until_ready
+from tests.support.kube_users import ADMIN
 from tests.support.kube_world import KubeWorld, Namespace, new_namespace, running_world
 
 
@@ -58,15 +59,19 @@ def _mend(world: KubeWorld) -> None:
 
 
 class KubeTarget:
-    """The World of a contract on such a shop; a kind of router says its configuration, and how a person moves it."""
+    """The World of a contract on such a shop; a kind of router says its configuration, and how a person moves it.
+
+    objects: what the shop needs besides its Deployments
+    """
 
     versions = ("v1.1.0", "v1.0.0")
+    objects: ClassVar[tuple[dict[str, Any], ...]]
     router_class: type[Router]
     config_class: type[PlanPart]
 
-    def __init__(self, kube: Namespace) -> None:
+    def __init__(self, kube: Namespace, user: str = ADMIN) -> None:
         self.kube = kube
-        self.config = str(kube.kubeconfig())
+        self.config = str(kube.kubeconfig(user))
         self.router: Router = self.another()
 
     def settings(self) -> dict[str, Any]:

@@ -10,77 +10,15 @@ from typing import Any
 import pytest
 
 from engine.contract.routers import RELEASE, FencedContract, MarkContract, rollback_sh, run, write
-from engine.kube.virtual_services import Destinations, destinations_of, pending_of, weight_of
-from engine.routers import Router, RouterError
-from engine.routers.istio import IstioRouter
-from engine.routers.istio_config import IstioConfig
+from engine.kube.virtual_services import destinations_of, pending_of, weight_of
+from engine.routers import RouterError
+from tests.support.kube_routed import HostTarget, IstioTarget, destination, destination_rule, virtual_service
 from tests.support.kube_shop import APP, CANARY, STABLE, service
-from tests.support.kube_targets import KubeTarget, breakable_world, shop_in
+from tests.support.kube_targets import breakable_world, shop_in
 from tests.support.kube_world import KubeWorld, Namespace
 
-V1 = "networking.istio.io/v1"
 SUBSETS = {"stable": (APP, "stable"), "canary": (APP, "canary")}
 HOSTS = {"stable": (STABLE, ""), "canary": (f"{CANARY}.shop.svc.cluster.local", "")}
-
-
-def destination(host: str, subset: str, **weight: int) -> dict[str, Any]:
-    return {"destination": {"host": host} | ({"subset": subset} if subset else {}), **weight}
-
-
-def virtual_service(*routes: dict[str, Any], before: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
-    """A rule `main` with these routes, behind others."""
-    rules = [*before, {"name": "main", "route": list(routes)}]
-    return {
-        "apiVersion": V1,
-        "kind": "VirtualService",
-        "metadata": {"name": APP, "namespace": "shop"},
-        "spec": {"hosts": ["shop.example"], "http": rules},
-    }
-
-
-def destination_rule(*subsets: str) -> dict[str, Any]:
-    named = [{"name": subset, "labels": {"track": subset}} for subset in subsets]
-    return {
-        "apiVersion": V1,
-        "kind": "DestinationRule",
-        "metadata": {"name": APP},
-        "spec": {"host": APP, "subsets": named},
-    }
-
-
-class IstioTarget(KubeTarget):
-    """Subsets of one Service in the second rule of a VirtualService, or a Service each."""
-
-    router_class, config_class = IstioRouter, IstioConfig
-    by_host = False
-
-    def settings(self) -> dict[str, Any]:
-        if self.by_host:
-            return {"virtual_service": APP, "stable": STABLE, "canary": CANARY}
-        return {"virtual_service": APP, "rule": "main", "host": APP, "stable": "stable", "canary": "canary"}
-
-    def misnamed(self) -> tuple[Router, str]:
-        return self.made(canary="preview"), f"{APP} subset canary"
-
-    def weight(self) -> float:
-        routes = self.kube.api.get("VirtualService", APP)["spec"]["http"][-1]["route"]
-        weights = [each.get("weight", 0) for each in routes]
-        return float(100 * weights[1] / sum(weights))
-
-    def set_weight(self, weight: int) -> None:
-        change = [
-            {"op": "add", "path": f"/spec/http/{0 if self.by_host else 1}/route/{side}/weight", "value": value}
-            for side, value in enumerate((100 - weight, weight))
-        ]
-        self.kube.api.patch("VirtualService", APP, change, style="json", manager="kubectl-edit")
-
-    def tell(self, status: dict[str, Any]) -> None:
-        """As Istio where it writes a status."""
-        self.kube.api.patch("VirtualService", APP, {"status": status}, subresource="status", manager="istiod")
-
-
-class HostTarget(IstioTarget):
-    by_host = True
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +30,7 @@ def breakable() -> Iterator[KubeWorld]:
 @pytest.fixture
 def shop(breakable: KubeWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[Namespace]:
     monkeypatch.setenv("PATH", breakable.environment()["PATH"])
-    both = destination(APP, "stable", weight=100), destination(APP, "canary", weight=0)
-    before = {"name": "health", "match": [{"uri": {"exact": "/healthz"}}], "route": [destination(APP, "stable")]}
-    routed = virtual_service(*both, before=(before,))
-    del routed["metadata"]["namespace"]
-    with shop_in(breakable, service(APP), destination_rule("stable", "canary"), routed) as kube:
+    with shop_in(breakable, *IstioTarget.objects) as kube:
         yield kube
 
 
@@ -112,7 +46,7 @@ async def hosts(shop: Namespace) -> AsyncIterator[HostTarget]:
     """The same shop by a Service each, the canary's written out in full, in the one rule there is."""
     shop.api.apply(service(STABLE, track="stable"), service(CANARY, track="canary"))
     full = f"{CANARY}.{shop.name}.svc.cluster.local"
-    rules = [{"route": [destination(STABLE, "", weight=100), destination(full, "", weight=0)]}]
+    rules = [{"route": [destination(STABLE, weight=100), destination(full, weight=0)]}]
     shop.api.patch("VirtualService", APP, {"spec": {"http": rules}})
     world = HostTarget(shop)
     yield world
@@ -169,6 +103,20 @@ class TestIstio(FencedContract, MarkContract):
         await world.router.shift(write(0, None, "3.1"))
         assert (await self.settled(world, 0)).stable == "v1.0.0"
 
+    async def test_the_doctor_says_what_istio_says_and_that_it_does_not_say_what_is_in_effect(
+        self, world: IstioTarget
+    ) -> None:
+        found = {finding.what: finding for finding in await world.router.examine()}
+        assert "what is written counts as in effect" in found["status"].said
+        message = {"level": "ERROR", "type": {"code": "IST0101", "name": "ReferencedResourceNotFound"}}
+        await asyncio.to_thread(world.tell, {"validationMessages": [message]})
+        retrying = [{"op": "add", "path": "/spec/http/1/retries", "value": {"attempts": 3, "retryOn": "5xx"}}]
+        world.kube.api.patch("VirtualService", APP, retrying, style="json")
+        found = {finding.what: finding for finding in await world.router.examine()}
+        assert (found["analysis"].grade, found["retries"].grade) == ("bad", "warn")
+        assert "IST0101 ReferencedResourceNotFound" in found["analysis"].said
+        assert "3 attempts on 5xx" in found["retries"].said
+
     async def test_one_controllers_virtual_service_is_refused_by_its_name(self, world: IstioTarget) -> None:
         owner = {"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": APP, "uid": "1", "controller": True}
         world.kube.api.patch("VirtualService", APP, {"metadata": {"ownerReferences": [owner]}})
@@ -192,22 +140,17 @@ async def test_services_share_a_rule_as_well(hosts: HostTarget, tmp_path: Path) 
 # --- where both sides stand
 
 
-def placed(*routes: dict[str, Any], **both: tuple[str, str]) -> Destinations:
-    sides = {"stable": SUBSETS["stable"], "canary": SUBSETS["canary"], **both}
-    return destinations_of(virtual_service(*routes), None, sides["stable"], sides["canary"])
-
-
 def test_a_host_is_the_same_however_it_is_written() -> None:
-    place = placed(
-        destination(*HOSTS["stable"]), destination(*HOSTS["canary"]), stable=(STABLE, ""), canary=(CANARY, "")
-    )
+    item = virtual_service(*(destination(*host) for host in HOSTS.values()))
+    item["metadata"]["namespace"] = "shop"
+    place = destinations_of(item, None, (STABLE, ""), (CANARY, ""))
     assert (place.stable, place.canary) == (0, 1)
     assert place.tests()[-1]["value"] == f"{CANARY}.shop.svc.cluster.local"
 
 
 def test_a_third_that_gets_traffic_is_refused_by_name() -> None:
     item = virtual_service(
-        destination(APP, "stable", weight=90), destination(APP, "canary"), destination("old", "", weight=10)
+        destination(APP, "stable", weight=90), destination(APP, "canary"), destination("old", weight=10)
     )
     place = destinations_of(item, "main", SUBSETS["stable"], SUBSETS["canary"])
     with pytest.raises(RouterError, match=r"old \(10\)"):

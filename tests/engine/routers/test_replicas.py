@@ -5,47 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from engine.contract.routers import ENGINE, RELEASE, FencedContract, MarkContract, rollback_sh, run, write
-from engine.routers import Ending, Router, RouterError
-from engine.routers.replicas import PODS_ASKED, ReplicasRouter, pods_for
-from engine.routers.selector_config import ReplicasConfig
-from tests.support.kube_api import eventually, until
-from tests.support.kube_shop import APP, CANARY, STABLE, autoscaler, service
-from tests.support.kube_targets import KubeTarget, breakable_world, sent_to, shop_in
+from engine.kube.errors import KubeError
+from engine.routers import Ending, RouterError
+from engine.routers.replicas import PODS_ASKED, pods_for
+from tests.support.kube_api import eventually
+from tests.support.kube_routed import ReplicasTarget
+from tests.support.kube_shop import APP, CANARY, STABLE, autoscaler
+from tests.support.kube_targets import breakable_world, sent_to, shop_in
 from tests.support.kube_world import KubeWorld, Namespace
-
-
-class ReplicasTarget(KubeTarget):
-    """A Service that chooses stable's pods by the label `track`, or leaves it open."""
-
-    router_class, config_class = ReplicasRouter, ReplicasConfig
-
-    def settings(self) -> dict[str, Any]:
-        return {"service": APP, "label": "track", "stable": "stable", "canary": "canary"}
-
-    def misnamed(self) -> tuple[Router, str]:
-        return self.made(stable="blue"), "track=stable"
-
-    def weight(self) -> float:
-        """By the pods that are sent to."""
-        tracks = sent_to(self.kube)
-        return 100 * tracks.count("canary") / len(tracks)
-
-    def set_weight(self, weight: int) -> None:
-        """As a person would: the canary's pods, and the Service's selector."""
-        track = {0: "stable", 100: "canary"}.get(weight)
-        if track is None:
-            self.kube.api.scale(CANARY, pods_for(weight, 4))
-        self.kube.api.patch("Service", APP, {"spec": {"selector": {"track": track}}}, manager="kubectl-edit")
-        until(lambda: self.weight() == weight, f"the Service sends {weight}% to the canary")
-
-    def scaled(self, name: str) -> int:
-        """How many replicas are asked for."""
-        return int(self.kube.api.get("Deployment", name)["spec"]["replicas"])
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +28,7 @@ def breakable() -> Iterator[KubeWorld]:
 @pytest.fixture
 def shop(breakable: KubeWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[Namespace]:
     monkeypatch.setenv("PATH", breakable.environment()["PATH"])
-    with shop_in(breakable, service(APP, track="stable"), replicas=4, canary=1) as kube:
+    with shop_in(breakable, *ReplicasTarget.objects, replicas=4, canary=1) as kube:
         yield kube
 
 
@@ -88,6 +59,23 @@ class TestReplicas(FencedContract, MarkContract):
         seen = await self.settled(world, 20)
         assert (seen.share, seen.canary_ready, seen.stable_ready) == (50.0, 4, 4)
         assert (await self.shifted(world, 50)).share == 50.0
+
+    async def test_a_raise_that_broke_off_is_not_in_effect_and_is_made_again(
+        self, world: ReplicasTarget, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The Service was written, the canary's size not."""
+
+        async def lost(*_: object) -> str:
+            raise KubeError("no answer")
+
+        seen = await self.shifted(world, 20)
+        with monkeypatch.context() as broken:
+            broken.setattr("engine.kube.pair.Pair.size_canary", lost)
+            with pytest.raises(KubeError):
+                await world.router.shift(write(50, seen.generation, "1.2"))
+        assert "the canary has 1 of the 4 pods that 50% needs" in (await self.observed(world)).pending
+        await world.router.shift(write(50, seen.generation, "1.2"))
+        assert (await self.settled(world, 50)).share == 50
 
     async def test_a_canary_that_somebody_scales_is_a_weight_by_hand(self, world: ReplicasTarget) -> None:
         await self.shifted(world, 20)

@@ -5,43 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from engine.contract.routers import ENGINE, RELEASE, FencedContract, MarkContract, World, rollback_sh, run, write
-from engine.routers import Router, RouterError
-from engine.routers.selector_config import ServiceSwitchConfig
-from engine.routers.service_switch import ServiceSwitchRouter
+from engine.routers import RouterError
 from tests.support.kube_api import eventually
 from tests.support.kube_pods import behave
-from tests.support.kube_shop import APP, CANARY, STABLE, service
-from tests.support.kube_targets import KubeTarget, breakable_world, sent_to, shop_in
+from tests.support.kube_routed import PREVIEW, SwitchTarget
+from tests.support.kube_shop import APP, CANARY, STABLE
+from tests.support.kube_targets import breakable_world, sent_to, shop_in
 from tests.support.kube_world import KubeWorld, Namespace
 
 pytestmark = pytest.mark.real
-PREVIEW = f"{APP}-preview"
-
-
-class SwitchTarget(KubeTarget):
-    """A Service that chooses by the label `track`, and a preview's."""
-
-    router_class, config_class = ServiceSwitchRouter, ServiceSwitchConfig
-
-    def settings(self) -> dict[str, Any]:
-        return {"service": APP, "preview": PREVIEW, "label": "track", "stable": "stable", "canary": "canary"}
-
-    def misnamed(self) -> tuple[Router, str]:
-        return self.made(stable="blue"), "track=stable"
-
-    def weight(self) -> float:
-        """By the pods that are sent to, as the controllers have it."""
-        tracks = sent_to(self.kube)
-        return 100 * tracks.count("canary") / len(tracks)
-
-    def set_weight(self, weight: int) -> None:
-        track = "canary" if weight else "stable"
-        self.kube.api.patch("Service", APP, {"spec": {"selector": {"track": track}}}, manager="kubectl-edit")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +29,7 @@ def breakable() -> Iterator[KubeWorld]:
 @pytest.fixture
 def shop(breakable: KubeWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[Namespace]:
     monkeypatch.setenv("PATH", breakable.environment()["PATH"])
-    with shop_in(breakable, service(APP, track="stable"), service(PREVIEW, track="stable")) as kube:
+    with shop_in(breakable, *SwitchTarget.objects) as kube:
         yield kube
 
 
@@ -71,8 +47,11 @@ class TestServiceSwitch(FencedContract, MarkContract):
     async def test_a_change_by_hand_is_seen(self, world: World) -> None:
         await self.shifted(world, 100)
         before = await self.observed(world)
+        await asyncio.sleep(1)  # managers' times are in seconds
         await world.edit(0)
-        assert (await self.settled(world, 0)).generation != before.generation
+        after = await self.settled(world, 0)
+        assert after.generation != before.generation
+        assert after.hand.startswith("kubectl-edit at ")
 
     async def test_a_share_is_refused(self, world: SwitchTarget) -> None:
         with pytest.raises(RouterError, match="switched, not weighted: 25% can't be done"):
@@ -87,6 +66,12 @@ class TestServiceSwitch(FencedContract, MarkContract):
         assert (seen.weight, seen.pending) == (100, "no pod of track=canary is ready behind the Service")
         await world.router.shift(write(0, None, "1.2"))
         await self.settled(world, 0)
+
+    async def test_one_controllers_service_is_refused_by_its_name(self, world: SwitchTarget) -> None:
+        note = {"metadata": {"annotations": {"argo-rollouts.argoproj.io/managed-by-rollouts": APP}}}
+        world.kube.api.patch("Service", APP, note)
+        with pytest.raises(RouterError, match=rf"moved by Argo Rollouts \(Rollout {APP}\)"):
+            await world.router.observe()
 
     async def test_the_preview_is_pointed_at_the_canary_and_has_an_address(self, world: SwitchTarget) -> None:
         await world.router.claim(RELEASE, ENGINE)
