@@ -50,7 +50,7 @@ def _lines(seen: dict[str, Any]) -> Iterator[str]:
     yield f"  canary   {seen['canary'] or '?'} with {observed}, wanted {weight['desired']}%"
     yield f"  stable   {seen['stable'] or '?'}"
     until = "" if seen["until"] is None else f" until {time.strftime('%H:%M:%S', time.localtime(seen['until']))}"
-    yield f"  waits    {seen['waits_for']}{until}; then {seen['then']}"
+    yield f"  next     {seen['waits_for']}{until}; then {seen['then']}"
     if seen["orders"]:
         yield f"  orders   {', '.join(seen['orders'])}"
     for verdict in seen["verdicts"].values():
