@@ -74,7 +74,7 @@ def _document(role: str, namespace: str, wanted: Sequence[Permission], user: str
             f"kind: {kind}",
             named,
             "rules:",
-            *_rules(wanted),
+            *rules_of(wanted),
             "---",
             f"apiVersion: {_RBAC}/v1",
             f"kind: {kind}Binding",
@@ -85,8 +85,8 @@ def _document(role: str, namespace: str, wanted: Sequence[Permission], user: str
     )
 
 
-def _rules(wanted: Sequence[Permission]) -> Iterator[str]:
-    """One rule for each kind, its verbs in their order."""
+def rules_of(wanted: Sequence[Permission]) -> Iterator[str]:
+    """The rules of a role as YAML: one for each kind, its verbs in their order."""
     verbs: dict[tuple[str, str], list[str]] = {}
     for each in wanted:
         resource = f"{each.kind.plural}{f'/{each.subresource}' if each.subresource else ''}"
