@@ -124,8 +124,13 @@ def router_of(plan: Plan, secrets: Secrets, canary: str = "") -> Router:
     """
     kind, config = registry.resolve("router", plan.router.kind), secrets.resolve(plan.router.config)
     wanted = canary or (plan.version.canary if plan.version else "")
-    grounds = (Surroundings(secrets, plan.service, wanted),) if getattr(kind, "needs_surroundings", False) else ()
-    router: Router = kind(config, *grounds)
+    router: Router
+    if getattr(kind, "needs_surroundings", False):
+        router = kind(config, Surroundings(secrets, plan.service, wanted))
+    elif getattr(kind, "needs_weights", False):
+        router = kind(config, tuple(stage.weight for stage in plan.stage_rules()))
+    else:
+        router = kind(config)
     return router
 
 

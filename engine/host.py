@@ -229,7 +229,7 @@ class Host:
             raise RefusedError(f"the router can't be read: {error}") from error
         if seen.engine == self.identity:  # two plans may name one target differently, its mark is one
             self._refuse_second(router, lambda state: state.release == seen.marked_release)
-        if seen.weight != 0:
+        if seen.weight != 0 and not seen.finished:  # finished: the release before has ended there, by its own account
             raise RefusedError(
                 f"stable ({seen.stable}) does not carry the traffic: {seen.weight:g}% goes to the canary's side "
                 f"({seen.canary}); if that is the version in service now, exchange stable and canary in the plan"

@@ -127,7 +127,7 @@ def _observed_preflight(turn: Turn, seen: Observation) -> None:
         return
     if state.canary_wanted and seen.canary != state.canary_wanted:
         return
-    if not seen.canary_ready:
+    if seen.canary_ready == 0:  # None: the router can't tell, or nothing is there before its traffic comes
         _wake_canary(turn)
         return
     turn.say(

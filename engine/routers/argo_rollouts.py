@@ -51,6 +51,7 @@ class ArgoRolloutsRouter(OwnedRouter):
     """
 
     Config = ArgoRolloutsConfig
+    needs_weights = True  # its steps must be the plan's
     kind = ROLLOUTS
     observe_pause_s = 0.2
     notes = (CANARY_BUILD, STABLE_BUILD)

@@ -58,6 +58,7 @@ class FlaggerRouter(OwnedRouter):
     """Gates and marks of one Canary. `weights` are the plan's, when they are known."""
 
     Config = FlaggerConfig
+    needs_weights = True  # its steps must be the plan's
     kind = CANARIES
     notes = (OPEN, CHECKSUM, REVISION)
     observe_pause_s = 1.0  # Flagger takes seconds

@@ -26,7 +26,7 @@ from engine.routers.selector_router import SelectorRouter, all_on
 
 Object = Mapping[str, Any]
 
-PODS_ASKED: Final = f"{PREFIX}pods"  # how many pods of the canary laneshift asked for last
+PODS_ASKED: Final = f"{PREFIX}pods"  # how many pods of the canary laneshift asked for last, and before
 MOST_TIMES: Final = 3  # of stable's pods, which is 75%
 SHOWN_WEIGHTS: Final = (5, 10, 25, 50, 75)
 MEND: Final = "choose weights that pods can make, run more of them, or split by weights (a Gateway API route)"
@@ -82,10 +82,11 @@ class ReplicasRouter(SelectorRouter):
         return ", ".join(filter(None, (told, await self._pair.size_canary(pods))))
 
     async def _note(self, pods: int) -> None:
-        """Written before the size, so that another size than this one is somebody else's."""
-        service = await self._read()
-        if annotations_of(service).get(PODS_ASKED) != str(pods):
-            await self._patch(self._place(service).marked({PODS_ASKED: str(pods)}))
+        """Written before the size, with the one before: every other size is somebody else's."""
+        service, canary = await self._read(), (await self._pair.read()).sides.get("canary")
+        if _noted(service)[:1] != [pods]:
+            before = f" {canary.wanted}" if canary else ""
+            await self._patch(self._place(service).marked({PODS_ASKED: f"{pods}{before}"}))
 
     def _weight(self, item: Object, place: Selector) -> float:
         """What was asked for last, where both sides are sent to; only their pods tell when nothing was."""
@@ -99,7 +100,7 @@ class ReplicasRouter(SelectorRouter):
         if place.now is not None:
             return shown
         needed, asked = _needed(item, shown), shown.canary_asked
-        if needed is None or asked is None or asked not in (needed, _noted(item)):
+        if needed is None or asked is None or asked not in (needed, *_noted(item)):
             by_hand = 0.0 if asked == 0 else shown.share or 0.0
             return replace(shown, weight=by_hand, pending=shown.pending if asked == 0 else "")
         few = f"the canary has {asked} of the {needed} pods that {shown.weight:g}% needs" if asked < needed else ""
@@ -149,10 +150,9 @@ def _needed(item: Object, shown: Observation) -> int | None:
     return pods_for(weight, full) if weight and full else None
 
 
-def _noted(item: Object) -> int | None:
-    """How many pods of the canary laneshift asked for last."""
-    noted = annotations_of(item).get(PODS_ASKED, "")
-    return int(noted) if noted.isdigit() else None
+def _noted(item: Object) -> list[int]:
+    """How many pods of the canary laneshift asked for last, and how many there were to be before that."""
+    return [int(word) for word in annotations_of(item).get(PODS_ASKED, "").split() if word.isdigit()]
 
 
 def _asked(item: Object) -> int | None:

@@ -53,6 +53,13 @@ class PrometheusProcess:
             self.process.wait(10)
             self.process = None
 
+    def start_again(self) -> None:
+        """It answers, whether it was stopped, frozen, or nothing at all."""
+        if self.process is None:
+            self.start()
+        else:
+            self.thaw()
+
     def freeze(self) -> None:
         """It takes connections and answers nothing."""
         assert self.process is not None
