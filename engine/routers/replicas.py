@@ -36,7 +36,13 @@ class ReplicasRouter(SelectorRouter):
     """One Service, which sends to either side or to both."""
 
     Config = ReplicasConfig
+    needs_weights = True
     notes = (PODS_ASKED,)
+
+    def __init__(self, config: ReplicasConfig, weights: tuple[int, ...] = SHOWN_WEIGHTS) -> None:
+        """`weights`: the plan's, of which the doctor says what pods make of them."""
+        super().__init__(config)
+        self._weights = weights
 
     async def claim(self, release: str, engine: str) -> None:
         """Mark the Service, and close it to the canary before that has pods. Raises RouterConflict, RouterError."""
@@ -120,7 +126,7 @@ class ReplicasRouter(SelectorRouter):
     async def _findings(self, item: Object, place: Selector) -> list[Finding]:
         found = await super()._findings(item, place)
         full = await self._full_size()
-        found.append(_as_pods(full))
+        found.append(_as_pods(full, [weight for weight in self._weights if 0 < weight < 100]))
         if await self._pair.scaler("canary"):
             said = "an autoscaler sizes the canary, whose pods are its weight"
             found.append(Finding("warn", "autoscaler", said, "take it off the canary while a release runs"))
@@ -161,8 +167,11 @@ def _asked(item: Object) -> int | None:
     return int(written) if written.isdigit() and 0 < int(written) < 100 else None
 
 
-def _as_pods(full: int) -> Finding:
-    made = {weight: pods_for(weight, full) for weight in SHOWN_WEIGHTS}
+def _as_pods(full: int, weights: list[int]) -> Finding:
+    try:
+        made = {weight: pods_for(weight, full) for weight in weights}
+    except RouterError as error:
+        return Finding("bad", "pods", str(error), MEND)
     shares = {weight: 100 * pods / (full + pods) for weight, pods in made.items()}
     each = ", ".join(
         f"{weight}% is {pods} of {full + pods} pods, {shares[weight]:.1f}%" for weight, pods in made.items()

@@ -11,7 +11,8 @@ import pytest
 from engine.contract.routers import ENGINE, RELEASE, FencedContract, MarkContract, rollback_sh, run, write
 from engine.kube.errors import KubeError
 from engine.routers import Ending, RouterError
-from engine.routers.replicas import PODS_ASKED, pods_for
+from engine.routers.replicas import PODS_ASKED, ReplicasRouter, pods_for
+from engine.routers.selector_config import ReplicasConfig
 from tests.support.kube_api import eventually
 from tests.support.kube_routed import ReplicasTarget
 from tests.support.kube_shop import APP, CANARY, STABLE, autoscaler
@@ -132,7 +133,25 @@ class TestReplicas(FencedContract, MarkContract):
         world.kube.api.apply(autoscaler(CANARY, least=1, most=9))
         found = {finding.what: finding for finding in await world.router.examine()}
         assert "with 4 of stable 5% is 1 of 5 pods, 20.0%" in found["pods"].said
-        assert found["autoscaler"].grade == "warn"
+        assert (found["pods"].grade, found["autoscaler"].grade) == ("warn", "warn")
+
+    @pytest.mark.parametrize(
+        ("weights", "grade", "said"),
+        [
+            ((20, 50, 100), "ok", "with 4 of stable 20% is 1 of 5 pods, 20.0%, 50% is 4 of 8 pods, 50.0%"),
+            ((50, 90, 100), "bad", "90% needs 36 pods of the canary beside stable's 4"),
+        ],
+    )
+    async def test_the_doctor_knows_the_plans_weights(
+        self, world: ReplicasTarget, weights: tuple[int, ...], grade: str, said: str
+    ) -> None:
+        settings = {"namespace": world.kube.name, "kubeconfig": world.config, **world.settings()}
+        router = ReplicasRouter(ReplicasConfig.model_validate(settings), weights)
+        try:
+            [found] = [finding for finding in await router.examine() if finding.what == "pods"]
+        finally:
+            await router.close()
+        assert (found.grade, said in found.said) == (grade, True)
 
 
 @pytest.mark.parametrize(
