@@ -152,8 +152,8 @@ class Watch(App[Left]):
     def paint(self) -> None:
         """One look at the release, in one update."""
         self._paint_is_due = False
-        if not self.screen_stack:
-            return  # the app is closing
+        if not self.screen_stack or not self.main.is_mounted:
+            return  # the app is closing, or not there yet
         self._settle_in()
         scene = self.scene()
         view = look(scene)
