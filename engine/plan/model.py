@@ -111,7 +111,7 @@ class Plan(PlanPart):
     after_rollback: AfterRollback = Field(default=AfterRollback(), description="What follows a roll back.")
     guard: Duration = Field(
         default=900.0,
-        description="How long after a roll back traffic that somebody puts on the canary is taken back, 3 times at most.",
+        description="How long after a roll back traffic put on the canary again is taken back, 3 times at most.",
     )
     checks: Checks = Field(default=Checks(), description="What is run and answers yes or no.")
     checklist: Checklist = Field(default=Checklist(), description="How the checklist differs from the default.")

@@ -13,6 +13,7 @@ from typing import Literal
 from engine.finding import Finding
 from engine.inputs import Observation
 
+
 class RouterError(Exception):
     """The router could not be read or written; the message says what to do about it."""
 
@@ -50,8 +51,8 @@ class Router(ABC):
     """Moves the traffic of one target between its stable and its canary side.
 
     `target` names the one thing whose traffic is moved, the same for every plan that would move it; what the kind can
-    do is said by its configuration (`engine.routers.config.RouterConfig`). A class is built with that configuration; one
-    that says `needs_weights` with the plan's weights after it, one that says `needs_surroundings` with the engine's
+    do is said by its configuration (`engine.routers.config.RouterConfig`). A class is built with that configuration;
+    one that says `needs_weights` with the plan's weights after it, one that says `needs_surroundings` with the engine's
     (`engine.config.Surroundings`). Every method
     raises RouterError with words that say what to do, and is safe to call again. Limits of time are the caller's: a
     method that is cancelled leaves nothing half done that calling it again would not mend.

@@ -78,9 +78,7 @@ def findings_of(canary: Canary, config: FlaggerConfig, weights: Sequence[int], a
 
 def _gates(canary: Canary, config: FlaggerConfig) -> Iterator[Finding]:
     if config.gates is None:
-        yield Finding(
-            "bad", "gates", NO_GATES, "add `gates: {token: ...}` to the router, or start with --observe"
-        )
+        yield Finding("bad", "gates", NO_GATES, "add `gates: {token: ...}` to the router, or start with --observe")
         return
     for gate in GATES:
         for url in _hooks(canary, gate):
