@@ -117,15 +117,24 @@ def _going_back(state: State) -> Outlook:
     assert state.rollback is not None
     limit = state.rollback.accepted + state.rules.budget_s
     if state.late:
-        return Outlook(f"{state.late}; by hand: {state.manual_rollback}", "it goes on trying", None, ("rollback",))
+        why = _not_back(state)
+        late = f"{state.late}{f' ({why})' if why else ''}; by hand: {state.manual_rollback}"
+        return Outlook(late, "it goes on trying", None, ("rollback",))
     if state.intent is None:
         said = _asked_for(state)
         return Outlook(
             f"nothing of stable is ready to take the traffic{said}", "it goes back at once", limit, ("rollback",)
         )
-    said = "" if state.intent.ok or not state.intent.detail else state.intent.detail
-    said = said or state.pending or ("an earlier write is not answered yet" if state.raises_out else "")
+    said = _not_back(state)
     return Outlook(f"all traffic on stable, read twice{f' ({said})' if said else ''}", "rolled back", limit, ())
+
+
+def _not_back(state: State) -> str:
+    """Why a roll back is not done yet; empty when it is only on its way."""
+    intent = state.intent
+    refused = intent.detail if intent is not None and not intent.ok else ""
+    out = "an earlier write is not answered yet" if state.raises_out else ""
+    return refused or state.router_problem or state.pending or out
 
 
 def _asked_for(state: State) -> str:
