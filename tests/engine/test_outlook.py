@@ -167,7 +167,7 @@ def test_who_moved_the_weight_is_said() -> None:
 def test_after_a_roll_back_it_says_that_it_is_guarded_and_until_when() -> None:
     release = Driver(rules(guard_s=900.0)).rolled_back()
     said = outlook(release.state, release.now)
-    assert (said.then, said.until) == ("until then traffic put on the canary is taken back", release.now + 900)
+    assert (said.then, said.until) == ("traffic put on the canary is no longer taken back", release.now + 900)
     release.set_weight(30).after(1).observe(hand="argocd")
     assert "30% were put on the canary again by argocd | it is being taken back" in seen(release)
     release.after(900).clock()
