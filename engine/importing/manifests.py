@@ -15,6 +15,22 @@ _ADDRESSES = (
     *("clusterIP", "clusterIPs", "externalIPs", "healthCheckNodePort", "ipFamilies", "ipFamilyPolicy"),
     *("internalTrafficPolicy", "loadBalancerIP", "externalTrafficPolicy", "sessionAffinity", "type"),
 )
+_USUAL: Mapping[str, Any] = {
+    "revisionHistoryLimit": 10,
+    "progressDeadlineSeconds": 600,
+    "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%", "maxSurge": "25%"}},
+}
+_USUAL_OF_PODS: Mapping[str, Any] = {
+    "restartPolicy": "Always",
+    "terminationGracePeriodSeconds": 30,
+    "dnsPolicy": "ClusterFirst",
+    "securityContext": {},
+    "schedulerName": "default-scheduler",
+}
+_USUAL_OF_CONTAINERS: Mapping[str, Any] = {
+    "terminationMessagePath": "/dev/termination-log",
+    "terminationMessagePolicy": "File",
+}
 
 
 def as_yaml(item: Object, why: str) -> str:
@@ -43,6 +59,7 @@ def canary_deployment(stable: Object, workload: Object, name: str) -> dict[str, 
     made["spec"]["template"]["metadata"].setdefault("labels", {}).update(labels)
     made["spec"]["template"]["metadata"].pop("creationTimestamp", None)
     made["spec"]["replicas"] = 1
+    _as_written(made["spec"])
     return made
 
 
@@ -81,6 +98,16 @@ def _for_git(item: Object, name: str) -> dict[str, Any]:
         "metadata": {"name": name, **_namespace(item), **{key: value for key, value in kept.items() if value}},
         "spec": copy.deepcopy(dict(item["spec"])),
     }
+
+
+def _as_written(spec: dict[str, Any]) -> None:
+    """Takes out what an API server fills in by itself, which nobody writes."""
+    pods = spec["template"]["spec"]
+    filled = [(spec, _USUAL), (pods, _USUAL_OF_PODS)]
+    filled += [(one, _USUAL_OF_CONTAINERS) for kind in ("initContainers", "containers") for one in pods.get(kind) or ()]
+    for written, usual in filled:
+        for key in [key for key, value in usual.items() if written.get(key) == value]:
+            del written[key]
 
 
 def _namespace(item: Object) -> dict[str, str]:

@@ -230,6 +230,21 @@ def test_a_route_of_one_service_gets_the_rest_as_files():
     assert "status" not in made
 
 
+def test_the_canarys_file_has_what_people_wrote_and_not_what_a_cluster_fills_in():
+    read = deployment(STABLE)
+    pods = read["spec"]["template"]["spec"]
+    filled = {"dnsPolicy": "ClusterFirst", "securityContext": {}, "terminationGracePeriodSeconds": 45}
+    read["spec"] |= {"revisionHistoryLimit": 10, "progressDeadlineSeconds": 90}
+    read["spec"]["template"]["spec"] = pods | filled
+    pods["containers"][0]["terminationMessagePolicy"] = "File"
+    alone = shop(route(), read, service(STABLE, track="stable"))
+    made = files_of(draft_of_route(route(), alone, NAMESPACE))["canary-deployment.yaml"]["spec"]
+    assert "revisionHistoryLimit" not in made
+    assert made["progressDeadlineSeconds"] == 90
+    assert made["template"]["spec"].keys() == {"containers", "terminationGracePeriodSeconds"}
+    assert "terminationMessagePolicy" not in made["template"]["spec"]["containers"][0]
+
+
 def test_a_deployment_behind_a_route_is_that_route():
     draft = draft_of_deployment(deployment(STABLE), shop(route(), deployment(STABLE), *WHOLE.services), NAMESPACE)
     assert draft.router.keys["route"] == "checkout"
