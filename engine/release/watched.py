@@ -30,7 +30,7 @@ def observed(turn: Turn, given: Observed) -> None:
         _look_for_canary(turn, seen)
     elif _finished(turn.state, seen):
         if not turn.state.moved:
-            _follow(turn, given.begun, replace(seen, weight=100.0))
+            _follow(turn, given.begun, seen)
         _end_well(turn, f"{_who(seen)} finished it")
     elif seen.canary and (seen.canary, seen.canary_build) != (turn.state.canary, turn.state.canary_build):
         _give_up(turn, f"{runs(seen.canary, seen.canary_build)} took the canary's place", seen)
@@ -41,14 +41,15 @@ def observed(turn: Turn, given: Observed) -> None:
 
 
 def _as_released(state: State, seen: Observation | None) -> Observation | None:
-    """The reading with this release's sides: an update that is undone on its way shows the old version as the new."""
-    if seen is None or not state.canary or not (seen.canary_build and seen.stable_build):
+    """The reading with this release's sides: its canary may be stable by now, and an update that is undone on its way
+    shows the old version as the new."""
+    if seen is None or not state.canary:
         return seen
-    if (seen.canary_build, seen.stable_build) != (state.stable_build, state.canary_build):
-        return seen
-    share = None if seen.share is None else 100 - seen.share
-    back = seen.remark or f"{_who(seen)} takes {state.canary} back"
-    return replace(seen, weight=100 - seen.weight, share=share, remark=back, vitals={}, **_exchanged(seen))
+    if seen.canary_build and (seen.canary_build, seen.stable_build) == (state.stable_build, state.canary_build):
+        share = None if seen.share is None else 100 - seen.share
+        back = seen.remark or f"{_who(seen)} takes {state.canary} back"
+        return replace(seen, weight=100 - seen.weight, share=share, remark=back, vitals={}, **_exchanged(seen))
+    return replace(seen, weight=100.0, share=None) if _finished(state, seen) else seen
 
 
 def _exchanged(seen: Observation) -> dict[str, Any]:

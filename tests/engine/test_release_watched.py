@@ -81,6 +81,46 @@ def test_its_owner_finishes_it() -> None:
     assert never_touched(release)
 
 
+def test_an_end_between_two_readings_is_one_too() -> None:
+    """All at once, with no weight in between."""
+    release = watched()
+    release.canary, release.stable = "", "v2"
+    release.after(5).observe()
+    assert (release.phase(), release.state.observed, release.state.moved) == (Phase.PROMOTED, 100, True)
+
+
+BUILDS = {"canary_build": "new", "stable_build": "old"}
+UNDOING = {"canary": "v1", "stable": "v2", "canary_build": "old", "stable_build": "new"}
+
+
+def test_an_update_that_is_undone_on_its_way_is_followed_back() -> None:
+    release = Driver(rules(watched=True, checks={}, items=())).shows(**BUILDS)
+    release.after(1).observe()
+    release.set_weight(50).after(5).observe()
+    release.set_weight(75).after(5).observe(**UNDOING, share=75.0, hand="kubectl")
+    assert (release.phase(), release.state.desired, release.state.share) == (Phase.STAGE, 25, 25.0)
+    assert "kubectl takes v2 back" in release.state.remark
+    release.set_weight(0).after(5).observe(canary="", stable="v1", canary_build="", stable_build="old")
+    assert release.phase() is Phase.ROLLED_BACK
+
+
+def test_a_canary_without_a_ready_pod_is_no_roll_back() -> None:
+    release = driven_to(25).set_weight(0).after(5)
+    release.observe(pending="no pod of v2 is ready")
+    assert release.phase() is Phase.STAGE
+    release.after(5).observe()
+    assert release.phase() is Phase.ROLLED_BACK
+
+
+def test_a_version_that_is_taken_away_before_it_had_traffic_ends_the_watch() -> None:
+    release = watched()
+    release.canary = ""
+    release.after(5).observe(remark="the canary can't be read")
+    assert release.phase() is Phase.PREFLIGHT
+    release.after(5).observe()
+    assert release.phase() is Phase.CANCELLED
+
+
 def test_all_of_the_traffic_for_the_last_bake_is_the_end() -> None:
     release = driven_to(100).watch(60)
     assert release.phase() is Phase.PROMOTED
