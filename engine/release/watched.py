@@ -30,14 +30,16 @@ def observed(turn: Turn, given: Observed) -> None:
         _look_for_canary(turn, seen)
     elif _finished(turn.state, seen):
         if not turn.state.moved:
-            _follow(turn, given.begun, seen)
+            _follow(turn, seen)
         _end_well(turn, f"{_who(seen)} finished it")
     elif seen.canary and (seen.canary, seen.canary_build) != (turn.state.canary, turn.state.canary_build):
         _give_up(turn, f"{runs(seen.canary, seen.canary_build)} took the canary's place", seen)
     elif not (seen.canary or seen.remark or turn.state.moved):
         _give_up(turn, f"{turn.state.canary} was taken away before it had traffic", seen)
+    elif seen.weight == 0 and turn.state.moved and not seen.pending:
+        _end_badly(turn, given.begun, seen)
     elif seen.weight != turn.state.desired:
-        _follow(turn, given.begun, seen)
+        _follow(turn, seen)
 
 
 def _as_released(state: State, seen: Observation | None) -> Observation | None:
@@ -89,11 +91,8 @@ def _finished(state: State, seen: Observation) -> bool:
     return (seen.stable, seen.stable_build) == (state.canary, state.canary_build) or seen.finished
 
 
-def _follow(turn: Turn, begun: float, seen: Observation) -> None:
+def _follow(turn: Turn, seen: Observation) -> None:
     state, weight = turn.state, round(seen.weight)
-    if weight == 0 and state.moved and not seen.pending:
-        _end_badly(turn, begun, seen)
-        return
     reached = max((number for number, rule in enumerate(state.rules.stages) if rule.weight <= weight), default=0)
     if weight and (state.phase is Phase.PREFLIGHT or reached != state.stage):
         turn.say(ev.StageEntered(at=turn.at, stage=reached, who=_who(seen)))
