@@ -29,7 +29,7 @@ def observed(turn: Turn, given: Observed) -> None:
     if not turn.state.canary:
         _look_for_canary(turn, seen)
     elif _finished(turn.state, seen):
-        if not turn.state.moved:
+        if turn.state.desired != 100:
             _follow(turn, seen)
         _end_well(turn, f"{_who(seen)} finished it")
     elif seen.canary and (seen.canary, seen.canary_build) != (turn.state.canary, turn.state.canary_build):
