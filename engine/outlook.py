@@ -16,6 +16,7 @@ from engine.gates import (
     unproven,
     unready_route,
 )
+from engine.release.aftermath import PUT_BACK
 from engine.state import FAILING, FINAL, GOING_BACK, MISPLACED, RINGING, Phase, State
 
 
@@ -107,7 +108,8 @@ def _disturbed(state: State, ended: str, at: float) -> Outlook:
     """Traffic is on the canary again after a roll back."""
     who = f" by {state.hand}" if state.hand else ""
     said = f"{ended}; {state.observed:g}% were put on the canary again{who}"
-    then = "it is being taken back" if state.guarded(at) and state.shifting else "nobody takes it back"
+    taken_back = state.guarded(at) and state.shifting and state.disturbed <= PUT_BACK
+    then = "it is being taken back" if taken_back else "nobody takes it back"
     return Outlook(said, then, None, ("rollback",))
 
 

@@ -1,4 +1,4 @@
-"""One site for all tests of this folder: what one of them breaks is whole again before the next begins."""
+"""One site for the tests of this folder: what one of them breaks is whole again before the next begins."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.support.shop_behind_envoy import Site, running_site
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its traffic goes on all the while: no other folder is to bear it
 def _site() -> Iterator[Site]:
     with running_site() as site:
         yield site
