@@ -40,10 +40,8 @@ class DeploymentRouter(Router):
         """How far the rolling update is. Raises RouterError."""
         update = await self._read()
         seen = observation_of(update, await self._vitals(update))
-        if update.under_way and not self._stable:
-            self._stable = seen.stable_build
-        elif not update.under_way:
-            self._stable = ""
+        if not update.under_way or not self._stable:
+            self._stable = seen.stable_build  # what an update begins from, when it is undone on its way too
         return seen
 
     async def addresses(self) -> dict[str, str]:
