@@ -26,8 +26,9 @@ AT_THE_END = {
 @click.command()
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--canary", default="", help="the version to release, if the plan does not name it")
+@click.option("--observe", is_flag=True, help="what `start --observe` will need: rights to read only")
 @click.option("--json", "as_json", is_flag=True, help="print the findings as JSON")
-def doctor(plan: Path, canary: str, as_json: bool) -> None:
+def doctor(plan: Path, canary: str, observe: bool, as_json: bool) -> None:
     """Try everything that a release of PLAN will need, and change nothing. Starts an engine when none runs.
 
     The engine tries it, with the credentials and from the network that a roll back will use. Each line is ok, warn or
@@ -36,7 +37,7 @@ def doctor(plan: Path, canary: str, as_json: bool) -> None:
     text = text_of(plan)
     client = EngineClient()
     ensure_engine(client)
-    findings = client.examine(text, str(plan), canary=canary)
+    findings = client.examine(text, str(plan), canary=canary, observe=observe)
     counted = Counter(one["grade"] for one in findings)
     totals = {grade: counted[grade] for grade in GRADES}
     show(as_json, {"findings": findings, **totals}, "\n".join(as_text(findings)))

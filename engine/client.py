@@ -127,12 +127,12 @@ class EngineClient:
         body = {"plan": plan, "name": name, "who": self.who, "canary": canary, "key": key, "observe": observe}
         return str(self.ask("POST", "/v1/releases", body)["release"])
 
-    def examine(self, plan: str, name: str, *, canary: str = "") -> list[dict[str, str]]:
+    def examine(self, plan: str, name: str, *, canary: str = "", observe: bool = False) -> list[dict[str, str]]:
         """Try what a release of this plan's text will need; each finding's grade, what, said and mend.
 
         Raises EngineGone, EngineRefused.
         """
-        body = {"plan": plan, "name": name, "canary": canary}
+        body = {"plan": plan, "name": name, "canary": canary, "observe": observe}
         findings: list[dict[str, str]] = self.ask("POST", "/v1/doctor", body)["findings"]
         return findings
 

@@ -51,6 +51,7 @@ CHECK_LIMIT_S = 60.0
 PAST_LIMIT_S = 30.0
 LOOK_LIMIT = 2  # scrape intervals; every source has a limit of its own below one
 CLOCK_S = 0.5
+HEAD_START_S = 0.02  # of a way back's write before stable is scaled beside it
 IDLE_S = 10.0  # between two observations of a promoted release
 AFTERMATH_S = 60.0  # how long a rolled back release is still read, for the last laps
 LONGEST_SAID = 500  # characters of an answer or a reason
@@ -204,7 +205,8 @@ class Controller:
     def _act(self, event: Event) -> None:
         """Carry out a recorded intent."""
         if isinstance(event, ev.ShiftIntended):
-            self._moved.set()
+            if event.weight > 0:
+                self._moved.set()  # a way back is read once it is answered: before that a reading would only delay it
             self._start(self._shift(event), f"shift {event.number}")
         elif isinstance(event, ev.ChecksStarted):
             for name in event.names:
@@ -222,8 +224,6 @@ class Controller:
             self._start(self._let_go(event.canary_to_zero), "let go")
         elif isinstance(event, ev.StageEntered | ev.EngineTook):
             self._start(self._write_script(), "rollback.sh")
-        elif isinstance(event, ev.OrderAccepted):
-            self._moved.set()
 
     async def _write_script(self) -> None:
         async with self._scripting:
@@ -281,6 +281,8 @@ class Controller:
             return False, f"the router failed: {type(error).__name__}: {error}", False
 
     async def _scale(self, weight: int) -> None:
+        if weight == 0:
+            await self._time.sleep(HEAD_START_S)
         ok, detail, _ = await self._asked_of_router(self._parts.router.scale(weight), self._parts.router.effort_limit_s)
         self.tell(Scaled(at=self._time.now(), weight=weight, ok=ok, detail=self._bounded(detail)))
 

@@ -265,7 +265,7 @@ class _Api:
         text, name = _text(body, "plan", longest=LONGEST_BODY), _text(body, "name", "plan.yaml")
         plan = parse_plan(text.encode(), name)
         place = Place(self._host.journal.path.parent, self._host.notices, self._busy())
-        findings = await examine(plan, place, _text(body, "canary", ""))
+        findings = await examine(plan, place, _text(body, "canary", ""), observe=body.get("observe") is True)
         return JSONResponse({"findings": [asdict(one) for one in findings]})
 
     def _busy(self) -> dict[str, str]:

@@ -23,6 +23,7 @@ from engine.plan.model import Plan
 from engine.plan.selector import Subject
 from engine.plan.units import show_duration
 from engine.routers import Router, RouterError
+from engine.routers.watched import WatchedRouter
 from engine.secrets import SecretMissingError, Secrets
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,9 @@ class Place:
     busy: Mapping[str, str]
 
 
-async def examine(plan: Plan, place: Place, canary: str = "") -> list[Finding]:
-    """Everything a release of `plan` will need, in the order of a release; `canary` is the version of the start order.
+async def examine(plan: Plan, place: Place, canary: str = "", *, observe: bool = False) -> list[Finding]:
+    """Everything a release of `plan` will need, in the order of a release; `canary` is the version of the start order,
+    `observe` says that something else drives it.
 
     Nothing is changed, and it never raises. No secret is in what it says.
     """
@@ -56,15 +58,16 @@ async def examine(plan: Plan, place: Place, canary: str = "") -> list[Finding]:
         *await asyncio.to_thread(examine_secrets, plan, secrets),
     ]
     there, opened = await asyncio.gather(
-        _within("router", _of_parts(plan, place, secrets, canary), WHOLE_LIMIT_S),
+        _within("router", _of_parts(plan, place, secrets, canary, observe=observe), WHOLE_LIMIT_S),
         _within("links", examine_links(plan.links)),
     )
     return [Finding(**secrets.hide(asdict(one))) for one in (*here, *there, *opened)]
 
 
-async def _of_parts(plan: Plan, place: Place, secrets: Secrets, canary: str) -> list[Finding]:
+async def _of_parts(plan: Plan, place: Place, secrets: Secrets, canary: str, *, observe: bool) -> list[Finding]:
     """What the router and the source say, and what follows from both."""
     router = router_of(plan, secrets, canary)
+    router = WatchedRouter(router) if observe else router
     wanted = canary or (plan.version.canary if plan.version else "")
     try:
         own, script, others = await asyncio.gather(
@@ -86,7 +89,12 @@ def _without_echo(own: Sequence[Finding], others: Sequence[Finding]) -> list[Fin
 async def _seen(plan: Plan, place: Place, secrets: Secrets, router: Router, wanted: str) -> list[Finding]:
     """What depends on what the router shows."""
     seen, problem = await _observed(router)
-    standing = examine_standing(plan, router, seen, wanted, place.busy) if seen else [Finding("bad", TARGET, problem)]
+    if seen is None:
+        standing = [Finding("bad", TARGET, problem)]
+    elif isinstance(router, WatchedRouter):
+        standing = []  # whose it is and where it stands is its driver's business
+    else:
+        standing = examine_standing(plan, router, seen, wanted, place.busy)
     of_source = _within("source", _of_source(plan, secrets, router, seen, wanted), WHOLE_LIMIT_S)
     return [*standing, *await of_source]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -259,7 +260,7 @@ class KubeWorld:
     def _answers(self) -> bool:
         try:
             return self.ca.exists() and self.api().http.get("/readyz").status_code == 200
-        except httpx.HTTPError:
+        except (httpx.HTTPError, ssl.SSLError):  # its certificate may be half written
             return False
 
 
