@@ -175,6 +175,23 @@ def test_after_a_roll_back_it_says_that_it_is_guarded_and_until_when() -> None:
     assert (said.then, said.orders) == ("nobody takes it back", ("rollback",))
 
 
+def test_a_canary_that_is_put_back_at_once_again_and_again_is_taken_back_by_nobody_in_the_end() -> None:
+    release = Driver(rules(guard_s=900.0)).rolled_back()
+    for taken_back in ("it is being taken back", "it is being taken back", "it is being taken back", "nobody"):
+        release.set_weight(30).after(5).observe(hand="argocd")
+        assert f"again by argocd | {taken_back}" in seen(release)
+        release.answer()
+
+
+def test_a_way_back_that_is_late_says_why() -> None:
+    release = Driver().baking()
+    release.order("rollback")
+    release.answer(ok=False, detail="may not patch the route")
+    release.after(300).clock()
+    release.answer(ok=False, detail="may not patch the route")
+    assert "still trying (may not patch the route); by hand: " in seen(release)
+
+
 def test_the_next_release_ends_the_guard() -> None:
     release = Driver(rules(guard_s=900.0)).rolled_back()
     release.tell(SupersedeOld(at=release.now, by="shop-2"))
