@@ -31,6 +31,7 @@ def plan(
     canary: str = "v1.5.0",
     kubeconfig: Path | None = None,
     prometheus: str = "",
+    scale: str = "proportional",
     **changes: Any,
 ) -> str:
     """The sample's text with these changes; `changes` are keys of a plan."""
@@ -43,6 +44,7 @@ def plan(
         "stable": stable,
         "canary": released,
         "kubeconfig": str(kubeconfig or site.kube.kubeconfig(USER)),
+        "scale": scale,
         "addresses": {"stable": urls[SIDES[stable]], "canary": urls[SIDES[released]]},
     }
     url = prometheus or site.prometheus.url
