@@ -560,7 +560,10 @@ def _stable(state: State) -> Subject:
 
 def _least_weight(state: State, shown: float | None) -> float:
     """What the canary has at least of what the router shows: where that is not in effect everywhere, the weight before
-    it may hold still, and a canary is not silent for a gateway that takes its time."""
+    it may hold still, and a canary is not silent for a gateway that takes its time. A copy or a handover takes the
+    traffic to where stable ran."""
+    if state.finishing is not None:
+        return 0.0
     if shown is None or not state.pending or state.intent is None:
         return shown or 0.0
     return min(shown, state.intent.base or 0.0)

@@ -147,7 +147,9 @@ async def until(host: Host, release: str, holds: Callable[[State], object]) -> N
                 await asyncio.sleep(0.05)
     except TimeoutError:
         state = host.state(release)
-        pytest.fail(f"still {state.phase}, {state.step}, {state.observed}: {state.pending} {dict(state.holds)}")
+        pytest.fail(
+            f"still {state.phase}, {state.step}, {state.observed}: {state.pending} {dict(state.holds)} {state.rollback}"
+        )
 
 
 async def rolled_back(host: Host, release: str) -> None:

@@ -54,6 +54,7 @@ class Instances:
         ports = [{"name": "metrics", "containerPort": self.port}]
         box = {"name": "shop", "image": "shop:v1", "ports": ports}
         spec = {"containers": [box], "serviceAccountName": "default", "automountServiceAccountToken": False}
+        spec["schedulerName"] = "nobody"  # its state is what is said below, whoever else plays kubelet in this world
         name = f"shop-{number}"
         made = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
         self.kube.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}, made)
