@@ -15,6 +15,7 @@ settings.register_profile("unhurried", deadline=None)  # no test says how long s
 settings.load_profile("unhurried")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `--dist loadgroup`: a file's tests share what they start, and those from end to end share one site."""
     for item in items:

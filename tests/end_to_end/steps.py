@@ -80,10 +80,15 @@ def rolled_back(site: Site, limit: float = 40) -> ev.RolledBack:
 
 
 def complete(site: Site) -> None:
-    """The journal alone says what the engine says."""
-    seen, state = site.look(), fold(site.history())
-    assert state is not None
-    assert (state.phase.value, state.stage, list(state.weights)) == (seen["phase"], seen["stage"], seen["weights"])
+    """The journal alone says what the engine says; what the engine shows may be some milliseconds ahead of it."""
+
+    def agree() -> bool:
+        seen, state = site.look(), fold(site.history())
+        assert state is not None
+        shown = (seen["phase"], seen["stage"], seen["weights"])
+        return (state.phase.value, state.stage, list(state.weights)) == shown
+
+    site.until(agree)
 
 
 def never_advanced(history: list[Event], entered: int = 0) -> None:

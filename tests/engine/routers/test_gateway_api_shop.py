@@ -207,7 +207,7 @@ async def test_a_grpc_route_is_moved_in_the_same_way(shop: Namespace) -> None:
             {
                 "ownerReferences": [
                     {
-                        "apiVersion": "flagger.app/v1beta1",
+                        "apiVersion": "flagger.app/v0",  # no version that the garbage collector knows
                         "kind": "Canary",
                         "name": "checkout",
                         "uid": "1",
