@@ -41,13 +41,24 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class GateRule:
+    """What people must say before the release goes on: `approvers` different ones. Undecided for `expires_s` seconds
+    after the gate was reached, it expires, and `then` follows."""
+
+    approvers: int = 0
+    expires_s: float | None = None
+    then: Literal["hold", "rollback"] = "hold"
+
+
+@dataclass(frozen=True, slots=True)
 class StageRule:
-    """One stage of the plan: percent of traffic, seconds, canary requests."""
+    """One stage of the plan: percent of traffic, seconds, canary requests, and the gate before it is left."""
 
     weight: int
     warmup_s: float
     bake_s: float
     min_requests: int
+    gate: GateRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,9 @@ class Rules:
     `capacity_s` is how long both sides may take to carry the next weight, `guard_s` how long a weight that somebody
     raises after a roll back is put back, `drain_s` and `canary_to_zero` what follows a roll back. `holds_target`: the
     router has something to give back at the end; `rehearse_s`: between two trials of the way back, 0 for none.
-    `watched`: something else drives the release; laneshift only judges it and changes nothing.
+    `watched`: something else drives the release; laneshift only judges it and changes nothing. `gate` stands before the
+    first stage. `production`: only an engine that comes back by itself may run it; `rollback_who`: who may roll back,
+    names of users and groups, empty for every operator.
     """
 
     stages: tuple[StageRule, ...]
@@ -101,6 +114,9 @@ class Rules:
     holds_target: bool = False
     rehearse_s: float = 0.0
     watched: bool = False
+    gate: GateRule | None = None
+    production: bool = False
+    rollback_who: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +140,17 @@ class Created(Event):
     who: str
     rules: Rules
     manual_rollback: str
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineTook(Event):
-    """An engine holds the release from now on; whatever the one before had under way is unknown."""
+    """An engine holds the release from now on; whatever the one before had under way is unknown, and until
+    `raise_after` it may still land: nothing is raised before."""
 
     epoch: int
+    engine: str = ""
+    raise_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +196,13 @@ class RevisionChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAccepted(Event):
+    """`where` the person sat: a host, a terminal, an address, as far as it is known."""
+
     order: str
     verb: str
     who: str
     reason: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +211,16 @@ class OrderRefused(Event):
     verb: str
     who: str
     why: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlassBroken(Event):
+    """Somebody who may not roll back does it all the same, for a reason."""
+
+    who: str
+    where: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +237,43 @@ class Resumed(Event):
 class Noted(Event):
     who: str
     text: str
+
+
+# --- gates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateReached(Event):
+    """All that the engine can prove of this stage (-1: before the first) is proven: people decide, until `until`."""
+
+    stage: int
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approved(Event):
+    """One person's approval of what is shown now: this stage of this revision, and nothing else."""
+
+    who: str
+    stage: int
+    revision: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalsVoided(Event):
+    """What was approved is not what is there now."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateExpired(Event):
+    """Nobody decided in time; all approvals of this gate are void."""
+
+    stage: int
+    then: Literal["hold", "rollback"]
+    reason: str
 
 
 # --- checklist and checks
@@ -370,7 +440,8 @@ class RouterLost(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked(Event):
-    """One look of the judge: samples and verdicts, and how much of the time since the last one counts (seconds)."""
+    """One look of the judge: samples and verdicts, and how much of the time since the last one counts (seconds).
+    `held`: the engine was sure that it holds the release."""
 
     good_s: float
     weight: float | None
@@ -378,6 +449,7 @@ class Ticked(Event):
     samples: tuple[Sample, ...]
     verdicts: tuple[Verdict, ...]
     problem: str = ""
+    held: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

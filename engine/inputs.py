@@ -19,14 +19,21 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Took(Input):
-    """An engine with this fencing epoch takes the release."""
+    """An engine with this fencing epoch takes the release. Before `raise_after` a write of the one before may still
+    land: nothing is raised until then."""
 
     epoch: int
+    engine: str = ""
+    raise_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order(Input):
-    """A person's order. Those that move forward carry the stage and revision they were meant for."""
+    """A person's order. Those that move forward carry the stage and revision they were meant for.
+
+    `where` the person sits; `forbidden` is why this person may not order it, empty when they may; `break_glass`: roll
+    back all the same.
+    """
 
     id: str
     verb: str
@@ -37,6 +44,9 @@ class Order(Input):
     item: str = ""
     override: bool = False
     asked_at: float | None = None
+    where: str = ""
+    forbidden: str = ""
+    break_glass: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +104,14 @@ class Observed(Input):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked(Input):
     """One look of the judge. `weight` is what the router showed in the same tick, None when it was not read;
-    `problem` is set when the source showed nothing of either side."""
+    `problem` is set when the source showed nothing of either side; `held` is False when the engine is not sure that it
+    holds the release: such a look is no bake."""
 
     weight: float | None
     samples: tuple[Sample, ...]
     verdicts: tuple[Verdict, ...]
     problem: str = ""
+    held: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

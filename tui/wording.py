@@ -26,13 +26,18 @@ _WOULD = {"advance": "advanced", "rollback": "rolled back"}
 
 _SAY: dict[type[Event], Callable[[Any, State], str]] = {
     ev.Created: lambda e, _s: f"{e.who} created release {e.release} of {e.service}" + _because(e.summary),
-    ev.EngineTook: lambda e, _s: f"an engine holds the release (epoch {e.epoch})",
+    ev.EngineTook: lambda e, _s: f"{e.engine or 'an engine'} holds the release (epoch {e.epoch})",
     ev.JournalLate: lambda e, _s: f"the journal does not answer, the record is kept aside: {e.reason}",
     ev.CanarySeen: lambda e, _s: f"canary {e.canary} is there, stable is {e.stable}",
     ev.PastRead: lambda e, _s: _past(e),
     ev.RevisionChanged: lambda e, _s: f"another version runs now: canary {e.canary}, stable {e.stable}; proof is void",
     ev.OrderAccepted: lambda e, _s: f"{e.who} ordered {_verb(e.verb)}" + _because(e.reason),
     ev.OrderRefused: lambda e, _s: f"{_verb(e.verb)} of {e.who} refused: {e.why}",
+    ev.GlassBroken: lambda e, _s: f"GLASS BROKEN by {e.who}{_from(e.where)}: {e.reason}",
+    ev.GateReached: lambda e, s: f"{_stage(e.stage, s)}: at its gate" + _until_approved(s),
+    ev.Approved: lambda e, s: f"{_stage(e.stage, s)} approved by {e.who}{_from(e.where)}" + _until_approved(s),
+    ev.ApprovalsVoided: lambda e, _s: f"approvals are void: {e.reason}",
+    ev.GateExpired: lambda e, _s: e.reason,
     ev.Paused: lambda e, _s: f"paused by {e.who}; still guarded",
     ev.Resumed: lambda e, _s: f"resumed by {e.who}",
     ev.Noted: lambda e, _s: f"{e.who}: {e.text}",
@@ -83,6 +88,10 @@ _TONES: dict[type[Event], Tone] = {
     ev.JournalLate: "bad",
     ev.RevisionChanged: "bad",
     ev.OrderRefused: "warn",
+    ev.GlassBroken: "bad",
+    ev.Approved: "good",
+    ev.ApprovalsVoided: "warn",
+    ev.GateExpired: "warn",
     ev.ItemWaived: "warn",
     ev.ShiftConfirmed: "good",
     ev.RouterLost: "bad",
@@ -100,6 +109,7 @@ _TONES: dict[type[Event], Tone] = {
 _QUIET = (
     ev.Ticked,
     ev.OrderAccepted,
+    ev.GateExpired,
     ev.WeightObserved,
     ev.RollbackSeen,
     ev.ChecksStarted,
@@ -158,6 +168,16 @@ def _disturbed(event: ev.Disturbed) -> str:
 
 def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
+
+
+def _from(where: str) -> str:
+    return f" from {where}" if where else ""
+
+
+def _until_approved(state: State) -> str:
+    """How many approvals are there, of how many."""
+    needed = state.gate.approvers if state.gate is not None else 0
+    return f", {len(state.approvals)} of {needed} approvals" if needed else ""
 
 
 def _override(reason: str) -> str:

@@ -23,7 +23,7 @@ from engine.state import FINAL, FORWARD, Phase
 
 def took(turn: Turn, given: Took) -> None:
     """A new engine: an unfinished way back is repeated before anything is read, the running checks are asked again."""
-    turn.say(ev.EngineTook(at=turn.at, epoch=given.epoch))
+    turn.say(ev.EngineTook(at=turn.at, epoch=given.epoch, engine=given.engine, raise_after=given.raise_after))
     state, intent = turn.state, turn.state.intent
     unfinished = intent is not None and intent.to_stable and not intent.ok
     if unfinished and (state.phase not in FINAL or state.guarded(turn.at)):

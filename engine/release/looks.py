@@ -24,6 +24,7 @@ def looked(turn: Turn, given: Looked) -> None:
             samples=given.samples,
             verdicts=given.verdicts,
             problem=given.problem,
+            held=given.held,
         )
     )
     if state.rollback is not None:
@@ -42,7 +43,8 @@ def _requests(state: State, verdicts: tuple[Verdict, ...]) -> float:
 def _good_seconds(state: State, given: Looked) -> float:
     """How much of the time since the last look proves something, at most two scrape intervals."""
     baking = state.phase in (Phase.STAGE, Phase.FINISHING) and state.step is not Step.SHIFT
-    if not baking or state.proved_at is None or given.problem or state.pending or given.weight != state.desired:
+    doubtful = given.problem or state.pending or not given.held
+    if not baking or state.proved_at is None or doubtful or given.weight != state.desired:
         return 0.0
     return max(0.0, min(given.at - state.proved_at, 2 * state.rules.interval_s))
 

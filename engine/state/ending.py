@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from engine import events as ev
 from engine.state.folds import Folds
+from engine.state.gate import without_gate
 from engine.state.model import Effort, Phase, State, Stopwatch
 from engine.state.traffic import answered
 
@@ -16,7 +17,7 @@ FOLDS = Folds()
 def _rollback_started(state: State, event: ev.RollbackStarted) -> State:
     watch = Stopwatch(event.asked_at, event.at, event.who, event.reason, event.metric, was=state.observed or 0.0)
     return replace(
-        state,
+        without_gate(state),
         phase=Phase.ROLLING_BACK,
         rollback=watch,
         rollback_sightings=0,
@@ -72,7 +73,8 @@ def _rolled_back(state: State, event: ev.RolledBack) -> State:
 
 @FOLDS.of(ev.FinishStarted)
 def _finish_started(state: State, event: ev.FinishStarted) -> State:
-    return replace(state, phase=Phase.FINISHING, step_at=event.at, finishing=None)
+    entered = replace(without_gate(state), phase=Phase.FINISHING, entered_by=event.who, entered_at=event.at)
+    return replace(entered, step_at=event.at, finishing=None)
 
 
 @FOLDS.of(ev.FinishIntended)
@@ -132,4 +134,4 @@ def _superseded(state: State, event: ev.Superseded) -> State:
 
 @FOLDS.of(ev.Cancelled)
 def _cancelled(state: State, event: ev.Cancelled) -> State:
-    return replace(state, phase=Phase.CANCELLED, ended_at=event.at, ending=event.reason)
+    return replace(without_gate(state), phase=Phase.CANCELLED, ended_at=event.at, ending=event.reason)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from functools import reduce
 
 from engine import events as ev
-from engine.state import ending, people, stages, traffic, watch
+from engine.state import ending, gate, people, stages, traffic, watch
 from engine.state.folds import Folds
 from engine.state.model import ItemState, State
 
-FOLDS = Folds({**stages.FOLDS, **people.FOLDS, **traffic.FOLDS, **watch.FOLDS, **ending.FOLDS})
+FOLDS = Folds({**stages.FOLDS, **people.FOLDS, **gate.FOLDS, **traffic.FOLDS, **watch.FOLDS, **ending.FOLDS})
 
 
 def created(event: ev.Created) -> State:
@@ -26,6 +26,9 @@ def created(event: ev.Created) -> State:
         rules=event.rules,
         manual_rollback=event.manual_rollback,
         created_at=event.at,
+        where=event.where,
+        entered_by=event.who,
+        entered_at=event.at,
         step_at=event.at,
         items={item.id: ItemState(item) for item in event.rules.items},
     )

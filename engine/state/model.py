@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from engine.events import CheckList, CheckOutcome, Item, Rules, StageRule, Step
+from engine.events import CheckList, CheckOutcome, GateRule, Item, Rules, StageRule, Step
 from engine.judge.metric import Outcome, Sample, Verdict
 
 
@@ -100,6 +100,16 @@ class Effort:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """One person's word for one stage of one revision."""
+
+    who: str
+    at: float
+    stage: int
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     metric: str
     text: str
@@ -143,6 +153,11 @@ class State:
     `served` are this stage's requests after its warmup and with its weight in place: the canary's, those of both, and
     how many of these the router's weight means for the canary. `disturbed` counts how often somebody put traffic on the
     canary after it was rolled back; `superseded` names the next release on this target.
+
+    `engine` holds it, and raises nothing before `raise_after`. `entered_by` brought it where it stands, `entered_at`
+    when; `revised` is what made the revision what it is. `approvals` are those that count for this stage and revision;
+    `gate_at` is when its gate was reached (None: not yet), `gate_until` when it expires. `orders` are the ids of those
+    accepted, `refused` those of the last that were not, with the reasons.
     """
 
     release: str
@@ -159,6 +174,17 @@ class State:
     stage: int = -1
     step: Step = Step.SHIFT
     epoch: int = 0
+    engine: str = ""
+    raise_after: float = 0.0
+    where: str = ""
+    entered_by: str = ""
+    entered_at: float = 0.0
+    revised: str = ""
+    revised_at: float = 0.0
+    approvals: tuple[Approval, ...] = ()
+    gate_at: float | None = None
+    gate_until: float | None = None
+    gate_expired: bool = False
     canary: str = ""
     stable: str = ""
     canary_build: str = ""
@@ -227,6 +253,7 @@ class State:
     ending: str = ""
     journal_late: str = ""
     orders: frozenset[str] = frozenset()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def revision(self) -> str:
@@ -237,6 +264,20 @@ class State:
     @property
     def rule(self) -> StageRule | None:
         return self.rules.stages[self.stage] if 0 <= self.stage < len(self.rules.stages) else None
+
+    @property
+    def gate(self) -> GateRule | None:
+        """The gate of where the release stands, reached or not; None where there is none."""
+        if self.rules.watched or self.phase not in (Phase.PREFLIGHT, Phase.STAGE):
+            return None
+        if self.phase is Phase.PREFLIGHT:
+            return self.rules.gate
+        return self.rule.gate if self.rule is not None else None
+
+    def answer_to(self, order: str) -> str | None:
+        """How the order of that id was answered: "" when it was accepted, the reason when it was refused, None when it
+        never came (or was refused very long ago)."""
+        return "" if order in self.orders else self.refused.get(order)
 
     @property
     def wanted_weight(self) -> int:

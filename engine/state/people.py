@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 from engine import events as ev
 from engine.events import CheckOutcome
@@ -12,14 +13,23 @@ from engine.state.model import CheckState, ItemState, State, check_key
 FOLDS = Folds()
 
 
-@FOLDS.of(ev.Noted, ev.OrderRefused)
-def _unchanged(state: State, _event: ev.Noted | ev.OrderRefused) -> State:
+REFUSALS_KEPT = 1000  # a repeat of one of so many last refused orders is answered as it was the first time
+
+
+@FOLDS.of(ev.Noted, ev.GlassBroken)
+def _unchanged(state: State, _event: ev.Noted | ev.GlassBroken) -> State:
     return state
 
 
 @FOLDS.of(ev.OrderAccepted)
 def _order_accepted(state: State, event: ev.OrderAccepted) -> State:
     return replace(state, orders=state.orders | {event.order})
+
+
+@FOLDS.of(ev.OrderRefused)
+def _order_refused(state: State, event: ev.OrderRefused) -> State:
+    kept = dict(islice(state.refused.items(), max(0, len(state.refused) + 1 - REFUSALS_KEPT), None))
+    return replace(state, refused=put(kept, event.order, event.why))
 
 
 @FOLDS.of(ev.Paused)

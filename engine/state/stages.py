@@ -7,7 +7,8 @@ from dataclasses import replace
 from engine import events as ev
 from engine.events import Step
 from engine.state.folds import Folds
-from engine.state.model import Effort, ItemState, Phase, State
+from engine.state.gate import without_gate
+from engine.state.model import Effort, ItemState, Phase, State, runs
 
 FOLDS = Folds()
 
@@ -24,6 +25,8 @@ def _engine_took(state: State, event: ev.EngineTook) -> State:
     return replace(
         state,
         epoch=event.epoch,
+        engine=event.engine,
+        raise_after=event.raise_after,
         capacity=capacity,
         finishing=finishing,
         letting_go=letting_go,
@@ -60,6 +63,8 @@ def _canary_seen(state: State, event: ev.CanarySeen) -> State:
         canary_workload=event.canary_workload,
         stable_workload=event.stable_workload,
         step_at=event.at,
+        revised=f"canary {event.canary} was seen beside stable {event.stable}",
+        revised_at=event.at,
     )
 
 
@@ -85,14 +90,27 @@ def _revision_changed(state: State, event: ev.RevisionChanged) -> State:
             past_s=None,
             remarks=(),
             capacity=None,
+            revised=_what_changed(state, event),
+            revised_at=event.at,
+            entered_by=ev.ENGINE,
+            entered_at=event.at,
         ),
         event.at,
     )
 
 
+def _what_changed(state: State, event: ev.RevisionChanged) -> str:
+    sides = (
+        ("canary", runs(state.canary, state.canary_build), runs(event.canary, event.canary_build)),
+        ("stable", runs(state.stable, state.stable_build), runs(event.stable, event.stable_build)),
+    )
+    return " and ".join(f"{side} changed from {was} to {now}" for side, was, now in sides if was != now)
+
+
 @FOLDS.of(ev.StageEntered)
 def _stage_entered(state: State, event: ev.StageEntered) -> State:
-    return fresh_stage(replace(state, phase=Phase.STAGE, stage=event.stage), event.at)
+    entered = replace(state, phase=Phase.STAGE, stage=event.stage, entered_by=event.who, entered_at=event.at)
+    return fresh_stage(entered, event.at)
 
 
 @FOLDS.of(ev.StepEntered)
@@ -103,7 +121,7 @@ def _step_entered(state: State, event: ev.StepEntered) -> State:
 def fresh_stage(state: State, at: float) -> State:
     """Nothing of the stage before counts for the next one."""
     return replace(
-        state,
+        without_gate(state),
         step=Step.SHIFT,
         step_at=at,
         warmed_s=0.0,

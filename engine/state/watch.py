@@ -22,7 +22,7 @@ def _ticked(state: State, event: ev.Ticked) -> State:
     return replace(
         state,
         last_tick_at=event.at,
-        proved_at=event.at if in_place and not blind and not state.pending else None,
+        proved_at=event.at if in_place and event.held and not blind and not state.pending else None,
         observed_at=event.at if state.observed_at is not None and event.weight == state.observed else state.observed_at,
         warmed_s=state.warmed_s + (event.good_s if warming else 0.0),
         baked_s=state.baked_s + (0.0 if warming else event.good_s),

@@ -34,6 +34,14 @@ EXAMPLES: dict[type[Event], tuple[Event, str]] = {
             ev.OrderRefused(at=0, order="1", verb="advance", who="ann", why="not yet"),
             "advance of ann refused: not yet",
         ),
+        (
+            ev.GlassBroken(at=0, who="eve", where="10.0.0.7", reason="it burns"),
+            "GLASS BROKEN by eve from 10.0.0.7: it burns",
+        ),
+        (ev.GateReached(at=0, stage=0), "stage 1 (5%): at its gate"),
+        (ev.Approved(at=0, who="ann", stage=0, revision="r"), "stage 1 (5%) approved by ann"),
+        (ev.ApprovalsVoided(at=0, reason="errors fail"), "approvals are void: errors fail"),
+        (ev.GateExpired(at=0, stage=0, then="hold", reason="nobody decided"), "nobody decided"),
         (ev.Paused(at=0, who="ann"), "paused by ann; still guarded"),
         (ev.Resumed(at=0, who="ann"), "resumed by ann"),
         (ev.Noted(at=0, who="ann", text="all quiet"), "ann: all quiet"),
@@ -111,7 +119,7 @@ def test_every_kind_of_event_has_its_sentence(name: str) -> None:
 def test_a_short_log_leaves_out_what_another_line_says() -> None:
     quiet = {name for name, kind in TYPES.items() if not noteworthy(EXAMPLES[kind][0])}
     looks = {"Ticked", "WeightObserved", "RollbackSeen"}
-    assert quiet == looks | {"OrderAccepted", "ChecksStarted", "FinishIntended", "LetGoIntended"}
+    assert quiet == looks | {"OrderAccepted", "ChecksStarted", "GateExpired", "FinishIntended", "LetGoIntended"}
 
 
 @pytest.mark.parametrize(
