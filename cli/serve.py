@@ -18,15 +18,16 @@ def serve() -> None:
     It takes up every release that has not ended. Stop it with Ctrl+C or SIGTERM: its releases stand until an engine
     runs again, and nothing guards them meanwhile.
     """
-    from engine import server
     from engine.journal.records import JournalError, JournalLocked
+    from engine.serving import ServeOptions, SocketError
+    from engine.serving import serve as serve_engine
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     folder = home()
     try:
-        server.serve(folder, folder / SOCKET_NAME)
+        serve_engine(folder, ServeOptions(folder / SOCKET_NAME))
     except JournalLocked as error:
         fail(Exit.REFUSED, str(error))
-    except (JournalError, server.SocketError, OSError) as error:
+    except (JournalError, SocketError, OSError) as error:
         fail(Exit.NO_ENGINE, str(error))

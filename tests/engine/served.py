@@ -19,7 +19,7 @@ from engine.host import Host
 from engine.inputs import Observation
 from engine.plan.selector import Subject
 from engine.routers import Router
-from engine.server import Server, bind
+from engine.serving import Server, bind
 from engine.sources import Source
 from engine.sources.reading import PART, TOTAL, Reading
 
@@ -125,7 +125,7 @@ class Served:
 
     async def raw(self, request: bytes) -> tuple[int, Any]:
         """What is answered to these bytes: the status, and the JSON."""
-        reader, writer = await asyncio.open_unix_connection(str(self.client.socket))
+        reader, writer = await asyncio.open_unix_connection(self.client.address)
         writer.write(request)
         answer = await asyncio.wait_for(reader.read(), 20)
         writer.close()
@@ -145,11 +145,11 @@ async def served(monkeypatch: Any) -> AsyncIterator[Served]:
     monkeypatch.setattr("engine.routers.sandbox.SandboxRouter", route)
     monkeypatch.setattr("engine.sources.scrape.ScrapeSource", SteadySource)
     with tempfile.TemporaryDirectory(prefix="ls-", dir="/tmp") as folder:  # a socket's path is short
-        client = EngineClient(Path(folder), who="ann")
+        client = EngineClient(folder=Path(folder), who="ann")
         host = Host(Path(folder))
         server = Server(host)
         try:
-            with bind(client.socket) as listening:
+            with bind(Path(client.address)) as listening:
                 running = asyncio.create_task(server.serve(sockets=[listening]))
                 try:
                     yield Served(host, server, route, client, running)
