@@ -10,7 +10,7 @@ from engine import registry
 from engine.checklist import default_items, not_applicable, with_proofs
 from engine.checks import Check
 from engine.config import Surroundings
-from engine.controller import Parts
+from engine.controller.parts import Parts
 from engine.events import Item, Rules, StageRule
 from engine.judge.metric import Metric
 from engine.plan.choice import CheckChoice
