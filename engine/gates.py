@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.approvals import EXPIRED, ago, awaited, contested, expiry, missing, stage_name, standing, too_soon
 from engine.capacity import short_of
 from engine.checklist import checks_behind
 from engine.events import CheckOutcome, Step
 from engine.judge.share import disagreement
+from engine.meanwhile import meant_for_another, over
 from engine.state import FORWARD, GOING_BACK, MISPLACED, RINGING, CheckState, Phase, State, worst
 
 EITHER_LEAST_S = 120.0  # with `until: either` a stage still bakes this long, if its bake is not shorter
@@ -35,10 +37,28 @@ def blockers(state: State, at: float, *, proof_only: bool = False) -> tuple[str,
     """
     if state.phase not in FORWARD:
         return (f"the release is {state.phase.value.replace('_', ' ')}",)
+    return (*_unproven(state, at, proof_only=proof_only), *(() if proof_only else _people(state, at)))
+
+
+def ready_but_people(state: State, at: float) -> bool:
+    """Nothing stands in the way but people's word: the gate is reached."""
+    return state.phase in FORWARD and not _unproven(state, at, proof_only=False)
+
+
+def _people(state: State, at: float) -> list[str]:
+    """Whom the release waits for: approvers at a gate, who paused it."""
+    said = "" if EXPIRED in state.holds else expiry(state) if state.gate_expired else awaited(state, at)
+    found = [said] if said else []
+    return [*found, f"paused by {state.paused_by}"] if state.paused_by else found
+
+
+def _unproven(state: State, at: float, *, proof_only: bool) -> list[str]:
     found = [*state.holds.values(), *(question.text for question in state.questions.values())]
     found += unready_route(state) or _stale_route(state, at) or _other_share(state)
     if state.way_back_problem and not proof_only:
         found.append(f"the way back was tried, and would fail: {state.way_back_problem}")
+    if too_soon(state, at) and not proof_only:
+        found.append(too_soon(state, at))
     if state.shifting:
         found.append(f"waits until {state.desired}% is in effect")
     if state.phase is Phase.PREFLIGHT:
@@ -51,9 +71,7 @@ def blockers(state: State, at: float, *, proof_only: bool = False) -> tuple[str,
             found.append("the stage's checks have not run yet")
     else:
         found += _awaited(state) + _unfinished(state) + _checks(state, "post")
-    if state.paused_by and not proof_only:
-        found.append(f"paused by {state.paused_by}")
-    return tuple(found)
+    return found
 
 
 def _awaited(state: State) -> list[str]:
@@ -200,6 +218,7 @@ class _Asked:
     item: str
     reason: str
     override: bool
+    who: str
 
 
 def refusal(
@@ -212,6 +231,7 @@ def refusal(
     item: str = "",
     reason: str = "",
     override: bool = False,
+    who: str = "",
 ) -> str:
     """Why this order is refused, in a sentence that says what to do instead; empty when it is accepted."""
     question = _QUESTIONS.get(verb)
@@ -219,39 +239,28 @@ def refusal(
         return f"there is no order {verb!r}"
     if state.rules.watched and verb not in ON_WATCHED:
         return f"only watched: laneshift changes nothing here; by hand: {state.manual_rollback}"
-    return question(_Asked(state, at, stage, revision, item, reason, override))
+    return question(_Asked(state, at, stage, revision, item, reason, override, who))
 
 
 ON_WATCHED = ("cancel", "note", "tick", "untick", "waive")  # orders that a release takes which is only watched
 
 
-def _meant_for_another(asked: _Asked) -> str:
-    state = asked.state
-    if asked.revision is not None and asked.revision != state.revision:
-        return f"meant for revision {asked.revision}; the release is at {state.revision} now: look again"
-    if asked.stage is not None and asked.stage != state.stage:
-        return f"meant for {_stage_name(state, asked.stage)}; the release is at {_stage_name(state, state.stage)} now"
-    return ""
+def _stale_order(asked: _Asked) -> str:
+    return meant_for_another(asked.state, asked.at, stage=asked.stage, revision=asked.revision)
 
 
-def _stage_name(state: State, stage: int) -> str:
-    if stage < 0:
-        return "preflight"
-    weight = f" ({state.rules.stages[stage].weight}%)" if stage < len(state.rules.stages) else ""
-    return f"stage {stage + 1}{weight}"
-
-
-def _over(state: State) -> str:
-    return f"the release is {state.phase.value.replace('_', ' ')}"
+def _past_its_stage(asked: _Asked, what: str) -> str:
+    """Why something that is meant for one stage of one revision comes too late, or says neither."""
+    if asked.state.phase not in (Phase.PREFLIGHT, Phase.STAGE):
+        return over(asked.state, asked.at)
+    if asked.stage is None or asked.revision is None:
+        return f"{what} must say the stage and the revision that it is meant for"
+    return _stale_order(asked)
 
 
 def _advance(asked: _Asked) -> str:
     state = asked.state
-    if state.phase not in (Phase.PREFLIGHT, Phase.STAGE):
-        return _over(state)
-    if asked.stage is None or asked.revision is None:
-        return "an advance must say the stage and the revision that it is meant for"
-    stale = _meant_for_another(asked)
+    stale = _past_its_stage(asked, "an advance")
     if stale:
         return stale
     found = blockers(state, asked.at)
@@ -276,17 +285,53 @@ def _override(asked: _Asked) -> str:
     misplaced = any(cause in state.holds for cause in MISPLACED)
     if misplaced or state.shifting or state.observed != state.desired or _awaited(state):
         return "the weight is not where this stage wants it: retry, or roll back; an override can't mend that"
-    return ""
+    if state.gate_expired:
+        return f"{expiry(state)}: retry opens it anew, an override does not"
+    if missing(state):
+        return f"an override answers for proof, never for people: {awaited(state, asked.at)}"
+    return too_soon(state, asked.at)
+
+
+def _approve(asked: _Asked) -> str:
+    """An approval is of what is shown; before all is proven, or over something that fails, it says why."""
+    state, gate = asked.state, asked.state.gate
+    stale = _past_its_stage(asked, "an approval")
+    if stale:
+        return stale
+    if gate is None or not gate.approvers:
+        return f"no approval is asked for at {stage_name(state, state.stage)}"
+    if state.gate_expired:
+        return f"{expiry(state)}: retry opens it anew"
+    before = next((said for said in standing(state) if said.who == asked.who), None)
+    if before is not None:
+        return f"{asked.who} approved {ago(asked.at - before.at)}: the second approval comes from another person"
+    if not missing(state):
+        return f"it has its approvals, of {' and '.join(said.who for said in standing(state))}: an advance goes on"
+    return _early_approval(asked)
+
+
+def _early_approval(asked: _Asked) -> str:
+    state, found = asked.state, _unproven(asked.state, asked.at, proof_only=False)
+    if state.phase is Phase.PREFLIGHT or state.step is Step.SHIFT:  # nothing overrides what is missing here
+        return f"not yet: {'; '.join(found)}" if found else ""
+    doubts = contested(state)
+    if asked.reason.strip() or (state.step is Step.GATE and not doubts):
+        return ""
+    why = "; ".join(doubts) or f"{stage_name(state, state.stage)} is not at its gate yet"
+    return f"{why}: an approval all the same needs a reason; it is recorded"
 
 
 def _pause(asked: _Asked) -> str:
     if asked.state.phase not in FORWARD:
-        return _over(asked.state)
+        return over(asked.state, asked.at)
     return f"already paused by {asked.state.paused_by}" if asked.state.paused_by else ""
 
 
 def _resume(asked: _Asked) -> str:
     state = asked.state
+    stale = _stale_order(asked)
+    if stale:
+        return stale
     if state.questions and not asked.reason.strip():
         return "to keep a failing canary where it is needs a reason: it is recorded"
     if not state.paused_by and not state.questions and not any(cause.startswith(RINGING) for cause in state.holds):
@@ -308,21 +353,26 @@ def _retry(asked: _Asked) -> str:
     if state.phase in GOING_BACK:
         return ""
     if state.phase not in FORWARD:
-        return _over(state)
+        return over(state, asked.at)
+    stale = _stale_order(asked)
+    if stale:
+        return stale
     if any(cause in state.holds for cause in MISPLACED):
-        missing = [*unready_route(state), *_waits(state)]
-        return f"not yet: {missing[0]}" if missing else ""
-    if to_ask_again(state) or "revision" in state.holds:
+        lacking = [*unready_route(state), *_waits(state, asked.at)]
+        return f"not yet: {lacking[0]}" if lacking else ""
+    if to_ask_again(state) or "revision" in state.holds or state.gate_expired:
         return ""
     return "there is nothing to retry: no check failed, no shift is stuck"
 
 
-def _waits(state: State) -> list[str]:
+def _waits(state: State, at: float) -> list[str]:
     """Why a raise tried again would only wait. Where it waits for capacity, to try again is to ask for the size."""
     if state.wanted_weight <= (state.observed or 0):
         return []
     if state.pending:
         return [f"what is written is not in effect everywhere: {state.pending}"]
+    if too_soon(state, at):
+        return [too_soon(state, at)]
     short = short_of(state, state.wanted_weight) if "capacity" not in state.holds else ""
     return [short] if short else []
 
@@ -330,7 +380,7 @@ def _waits(state: State) -> list[str]:
 def _cancel(asked: _Asked) -> str:
     state = asked.state
     if state.phase not in FORWARD:
-        return _over(state)
+        return over(state, asked.at)
     if state.rules.watched:
         return ""
     carries = state.phase is Phase.STAGE and bool(state.observed)
@@ -358,8 +408,8 @@ def _stale_item(asked: _Asked) -> str:
     if asked.item not in asked.state.items:
         return f"there is no item {asked.item!r}; there are {', '.join(asked.state.items)}"
     if asked.state.phase is Phase.CANCELLED:
-        return _over(asked.state)
-    return _meant_for_another(asked)
+        return over(asked.state, asked.at)
+    return _stale_order(asked)
 
 
 def _unsettled(asked: _Asked) -> str:
@@ -373,6 +423,7 @@ def _note(asked: _Asked) -> str:
 
 _QUESTIONS: dict[str, Callable[[_Asked], str]] = {
     "advance": _advance,
+    "approve": _approve,
     "pause": _pause,
     "resume": _resume,
     "rollback": _rollback,

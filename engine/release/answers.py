@@ -113,4 +113,6 @@ def checked(turn: Turn, given: Checked) -> None:
     elif given.outcome is CheckOutcome.FAIL and not check.again:
         turn.ask(given.list, given.name)
     elif given.outcome is CheckOutcome.FAIL and given.list != "pre":
-        failed(turn, f"check {given.name}", f"check {given.name} said no twice: {given.summary}")
+        no = f"check {given.name} said no twice: {given.summary}"
+        turn.void_approvals(no)
+        failed(turn, f"check {given.name}", no)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from engine import events as ev
+from engine.approvals import EXPIRED, expiry
 from engine.capacity import short_of
 from engine.events import ENGINE, CheckList, CheckOutcome, Step
-from engine.gates import blockers, enough_bake, finish_done
+from engine.gates import blockers, enough_bake, finish_done, ready_but_people
 from engine.release.looks import ASK_S
 from engine.release.turn import AGAIN_S, Turn
 from engine.release.writing import may_raise
-from engine.state import FAILING, RINGING, Effort, State
+from engine.state import FAILING, RINGING, Effort, Phase, State
 
 DECIDE_S = 300.0  # an alert that is neither proven nor over by then asks a person, and again after as long
 
 
 def withstand(turn: Turn) -> None:
     """Unanswered questions and blindness: a release that is not guarded does not just stand there."""
+    expire_gate(turn)
     state = turn.state
     for question in state.questions.values():
         if turn.at >= question.due:
@@ -26,6 +28,36 @@ def withstand(turn: Turn) -> None:
             rung = f"{metric} rings for {DECIDE_S / 60:.0f} min, not proven and not over"
             turn.hold(RINGING + metric, f"{rung}: roll back, or resume to wait on")
     _withstand_blindness(turn)
+
+
+def expire_gate(turn: Turn) -> None:
+    """Nobody decided in time at the gate: whatever else holds the release, its time is up."""
+    state, gate = turn.state, turn.state.gate
+    if gate is None or state.gate_until is None or turn.at < state.gate_until:
+        return
+    reason = expiry(state)
+    turn.say(ev.GateExpired(at=turn.at, stage=state.stage, then=gate.then, reason=reason))
+    if gate.then == "hold":
+        otherwise = "roll back" if state.moved else "cancel"
+        turn.hold(EXPIRED, f"{reason}: retry opens it anew, or {otherwise}")
+    elif state.phase is Phase.PREFLIGHT and not state.moved:
+        turn.say(ev.Cancelled(at=turn.at, who=ENGINE, reason=reason))
+    else:
+        turn.roll_back(ENGINE, reason)
+
+
+def _reach_gate(turn: Turn) -> None:
+    """All the proof is there: from now on it is people's turn, and their time runs."""
+    if turn.state.gate is not None and turn.state.gate_at is None:
+        open_gate(turn)
+
+
+def open_gate(turn: Turn) -> None:
+    """The time to decide begins, for the first time or anew."""
+    gate = turn.state.gate
+    expires_s = gate.expires_s if gate is not None else None
+    until = None if expires_s is None else turn.at + expires_s
+    turn.say(ev.GateReached(at=turn.at, stage=turn.state.stage, until=until))
 
 
 def _withstand_blindness(turn: Turn) -> None:
@@ -76,6 +108,8 @@ def preflight(turn: Turn) -> None:
     if "revision" in state.holds or state.shifting:
         return
     _start_missing_checks(turn, "pre")
+    if ready_but_people(turn.state, turn.at):
+        _reach_gate(turn)
     if state.rules.auto_advance and not blockers(turn.state, turn.at):
         go_forward(turn, ENGINE)
 
@@ -108,6 +142,8 @@ def stage(turn: Turn) -> None:
         _start_missing_checks(turn, "stage")
         if all(check.outcome is CheckOutcome.PASS for check in turn.state.checks_of("stage")):
             turn.say(ev.StepEntered(at=turn.at, step=Step.GATE))
+    if turn.state.step is Step.GATE:
+        _reach_gate(turn)
     if turn.state.step is Step.GATE and turn.state.rules.auto_advance and not blockers(turn.state, turn.at):
         go_forward(turn, ENGINE)
 
@@ -137,7 +173,7 @@ def _await_capacity(turn: Turn, weight: int, effort: Effort) -> None:
     short = short_of(state, weight)
     if not short:
         turn.release("capacity")
-        if may_raise(turn.state, weight) and state.observed == state.desired:
+        if may_raise(turn.state, weight, turn.at) and state.observed == state.desired:
             turn.intend(weight)
         return
     if turn.due_again(effort):
@@ -156,7 +192,8 @@ def _keep_size(turn: Turn) -> None:
 
 def _notice_stuck(turn: Turn) -> None:
     state = turn.state
-    if not state.holds and turn.at - state.step_at >= state.rules.converge_s:
+    since = max(state.step_at, state.raise_after)  # it could not be written again before
+    if not state.holds and turn.at - since >= state.rules.converge_s:
         turn.hold("stuck", _why_stuck(state))
 
 
@@ -190,6 +227,7 @@ def finish(turn: Turn) -> None:
 def _wants_finish(state: State, at: float) -> bool:
     """Begun, or carried on, by an engine that has read the weight; never while something stands in its way."""
     stands = state.holds or state.questions or state.paused_by or state.router_problem or state.observed_at is None
+    stands = stands or at < state.raise_after
     effort = state.finishing
     answered = effort is None or (effort.answered_at is not None and at - effort.answered_at >= AGAIN_S)
     return answered and not stands

@@ -65,6 +65,8 @@ def _verdicts(turn: Turn, verdicts: tuple[Verdict, ...]) -> None:
         was = turn.state.classes.get(verdict.metric, "")
         if verdict.outcome.value != was and verdict.metric not in silent:
             turn.say(ev.VerdictChanged(at=turn.at, verdict=verdict, was=was))
+            if verdict.outcome is Outcome.FAIL:
+                turn.void_approvals(verdict.reason)
     for verdict in verdicts:
         if turn.state.phase not in FORWARD or verdict.metric in silent:
             continue

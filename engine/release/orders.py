@@ -5,19 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine import events as ev
+from engine.approvals import EXPIRED
 from engine.events import Step
 from engine.gates import blockers, refusal, to_ask_again
 from engine.inputs import Order
-from engine.release.forward import go_forward
+from engine.release.forward import expire_gate, go_forward, open_gate
 from engine.release.turn import Turn
 from engine.state import FAILING, GOING_BACK, MISPLACED, RINGING, Phase
 
 
 def ordered(turn: Turn, given: Order) -> None:
-    """A person's order; one that comes again with its id is nothing."""
-    if given.id in turn.state.orders:
-        return  # a repeat: accepted once
-    why = refusal(
+    """A person's order; one that comes again with its id is nothing: it was answered, see `State.answer_to`."""
+    if turn.state.answer_to(given.id) is not None:
+        return
+    expire_gate(turn)
+    why = _why_not(turn, given)
+    if why:
+        refused = ev.OrderRefused(
+            at=turn.at, order=given.id, verb=given.verb, who=given.who, why=why, where=given.where
+        )
+        turn.say(refused)
+        return
+    if given.forbidden:
+        turn.say(ev.GlassBroken(at=turn.at, who=given.who, where=given.where, reason=given.reason))
+    accepted = ev.OrderAccepted(
+        at=turn.at, order=given.id, verb=given.verb, who=given.who, reason=given.reason, where=given.where
+    )
+    turn.say(accepted)
+    _ORDERS[given.verb](turn, given)
+
+
+def _why_not(turn: Turn, given: Order) -> str:
+    """Why it is refused. Who may not roll back may break the glass, and says why."""
+    if given.forbidden:
+        if given.verb != "rollback" or not given.break_glass:
+            return given.forbidden
+        if not given.reason.strip():
+            return f"{given.forbidden}; to break the glass needs a reason: it is recorded"
+    return refusal(
         turn.state,
         given.verb,
         turn.at,
@@ -26,12 +51,13 @@ def ordered(turn: Turn, given: Order) -> None:
         item=given.item,
         reason=given.reason,
         override=given.override,
+        who=given.who,
     )
-    if why:
-        turn.say(ev.OrderRefused(at=turn.at, order=given.id, verb=given.verb, who=given.who, why=why))
-        return
-    turn.say(ev.OrderAccepted(at=turn.at, order=given.id, verb=given.verb, who=given.who, reason=given.reason))
-    _ORDERS[given.verb](turn, given)
+
+
+def _approve(turn: Turn, given: Order) -> None:
+    state = turn.state
+    turn.say(ev.Approved(at=turn.at, who=given.who, stage=state.stage, revision=state.revision, where=given.where))
 
 
 def _advance(turn: Turn, given: Order) -> None:
@@ -71,6 +97,9 @@ def _retry(turn: Turn, _given: Order) -> None:
         turn.intend(0)
         return
     turn.release("revision")
+    if state.gate_expired:
+        turn.release(EXPIRED)
+        open_gate(turn)
     if state.rule is not None and state.holds.keys() & set(MISPLACED):
         turn.release(*MISPLACED)
         if state.phase is Phase.STAGE:
@@ -91,6 +120,8 @@ def _tick(turn: Turn, given: Order) -> None:
 
 def _untick(turn: Turn, given: Order) -> None:
     turn.say(ev.ItemUnticked(at=turn.at, item=given.item, who=given.who))
+    if turn.state.phase is Phase.PREFLIGHT and turn.state.items[given.item].item.list == "pre":
+        turn.void_approvals(f"{given.item} is open again")
 
 
 def _waive(turn: Turn, given: Order) -> None:
@@ -103,6 +134,7 @@ def _note(turn: Turn, given: Order) -> None:
 
 _ORDERS: dict[str, Callable[[Turn, Order], None]] = {
     "advance": _advance,
+    "approve": _approve,
     "pause": _pause,
     "resume": _resume,
     "rollback": _rollback,

@@ -166,7 +166,7 @@ def _observed_shift(turn: Turn, begun: float, seen: Observation) -> None:
         if not on_its_way and intent.answered_at is not None and turn.at - intent.answered_at >= QUICK_S:
             turn.intend(intent.weight)
     elif seen.weight == intent.base and seen.generation == intent.generation:
-        if _failed_since(intent, turn.at) >= REWRITE_S and may_raise(state, intent.weight):
+        if _failed_since(intent, turn.at) >= REWRITE_S and may_raise(state, intent.weight, turn.at):
             turn.intend(intent.weight)
     elif seen.weight not in (intent.base, intent.weight):
         _moved_by_hand(turn, seen)

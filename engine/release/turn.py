@@ -67,6 +67,10 @@ class Turn:
         if self.state.holds.get(cause) != reason:
             self.say(ev.Held(at=self.at, cause=cause, reason=reason))
 
+    def void_approvals(self, reason: str) -> None:
+        if self.state.approvals:
+            self.say(ev.ApprovalsVoided(at=self.at, reason=reason))
+
     def release(self, *causes: str) -> None:
         for cause in causes:
             if cause in self.state.holds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.approvals import too_soon
 from engine.capacity import short_of
 from engine.gates import unready_route
 from engine.inputs import Observation
@@ -20,8 +21,11 @@ def written(intent: Intent, seen: Observation) -> bool:
     return seen.weight == 0 and not seen.pending and (not seen.generation or seen.generation != intent.generation)
 
 
-def may_raise(state: State, weight: int) -> bool:
-    """May a raise that was decided on be written by itself: nothing holds it, and both sides carry it?"""
+def may_raise(state: State, weight: int, at: float) -> bool:
+    """May a raise that was decided on be written by itself: nothing holds it, no earlier engine's write
+    can cross it, and both sides carry it?"""
+    if weight > (state.observed or 0) and too_soon(state, at):
+        return False
     stands = state.holds or state.questions or state.paused_by or state.pending
     return not stands and not unready_route(state) and not short_of(state, weight)
 

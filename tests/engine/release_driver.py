@@ -40,6 +40,7 @@ ITEMS = (
     Item("stage-5", "during", "start at 5% and watch", ("stage:0",)),
     Item("cleanup", "post", "cleanup scheduled"),
 )
+BOUND = ("advance", "approve")  # orders that name the stage and revision that they are meant for
 CHECKS = {"pre": ("smoke",), "stage": ("health",), "post": ("integrity",)}
 
 
@@ -143,14 +144,18 @@ class Driver:
     def lose_router(self) -> list[Event]:
         return self.tell(Observed(at=self.now, begun=self.now, seen=None, problem="refused"))
 
-    def look(self, *verdicts: Verdict, problem: str = "", weight: float | None = None) -> list[Event]:
+    def look(
+        self, *verdicts: Verdict, problem: str = "", weight: float | None = None, held: bool = True
+    ) -> list[Event]:
         """The judge looks; metrics not named pass."""
         said = {one.metric: one for one in (verdict("errors"), verdict("latency"), verdict("cpu"), *verdicts)}
         weight = self.weight if weight is None else weight
         served = {"canary": 10 * weight, "stable": 1000 - 10 * weight}
         samples = () if problem else (sample("errors", **served), sample("latency", **served), sample("cpu"))
         given = () if problem else tuple(said.values())
-        return self.tell(Looked(at=self.now, weight=weight, samples=samples, verdicts=given, problem=problem))
+        return self.tell(
+            Looked(at=self.now, weight=weight, samples=samples, verdicts=given, problem=problem, held=held)
+        )
 
     def answer(self, *, ok: bool = True, detail: str = "", conflict: bool = False, number: str = "") -> list[Event]:
         """The router answers the last write, or the one of that number."""
@@ -188,16 +193,16 @@ class Driver:
     def order(self, verb: str, **fields: Any) -> list[Event]:
         """A person's order with a fresh id, meant for what is painted now unless said otherwise."""
         self._orders += 1
-        meant = {"stage": self.state.stage, "revision": self.state.revision} if verb == "advance" else {}
+        meant = {"stage": self.state.stage, "revision": self.state.revision} if verb in BOUND else {}
         given = {"id": f"o{self._orders}", "who": "ada", **meant, **fields}
         return self.tell(Order(at=self.now, verb=verb, **given))
 
-    def restart(self) -> list[Event]:
-        """kill -9 and a new engine: all it knows is the journal."""
+    def restart(self, **took: Any) -> list[Event]:
+        """kill -9 and a new engine: all it knows is the journal. `took` is what it says of itself."""
         again = fold([stored(event) for event in self.events])
         assert again is not None
         self.state = again
-        return self.tell(Took(at=self.now, epoch=self.state.epoch + 1))
+        return self.tell(Took(at=self.now, epoch=self.state.epoch + 1, **took))
 
     # --- the world
 

@@ -754,7 +754,7 @@ def test_two_people_who_press_the_same_key_advance_one_stage() -> None:
     release.order("advance", who="ada", **meant)
     refused = release.order("advance", who="bob", **meant)[0]
     assert isinstance(refused, ev.OrderRefused)
-    assert refused.why == "meant for stage 1 (5%); the release is at stage 2 (25%) now"
+    assert refused.why == "meant for stage 1 (5%); ada advanced it to stage 2 (25%) just now: look again"
 
 
 def test_an_order_repeated_with_its_id_is_taken_once() -> None:
