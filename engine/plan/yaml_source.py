@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -51,8 +52,11 @@ class Located:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_yaml(content: bytes, file: str) -> Located:
-    """The one document of the file, a mapping. Raises PlanError where reading can't go on at all."""
+def read_yaml(content: bytes, file: str, *, no_secrets: Collection[str] = ()) -> Located:
+    """The one document of the file, a mapping; `no_secrets` are keys under which none stands, whatever their names.
+
+    Raises PlanError where reading can't go on at all.
+    """
     text = _decoded(content, file)
     root = document_of(text, file)
     if root is None or root.kind != "mapping":
@@ -61,7 +65,7 @@ def read_yaml(content: bytes, file: str) -> Located:
         raise PlanError(
             [Problem(file, mark.line, mark.column, "", found, "a mapping of keys, as in `service: checkout`")]
         )
-    return _Converter(file).located(root)
+    return _Converter(file, no_secrets).located(root)
 
 
 def _decoded(content: bytes, file: str) -> str:
@@ -79,8 +83,9 @@ def _decoded(content: bytes, file: str) -> str:
 class _Converter:
     """Nodes to plain values, each alias written out, with places, faults and no secret shown."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, no_secrets: Collection[str]) -> None:
         self._file = file
+        self._no_secrets = no_secrets
         self._located = Located(file, {}, {})
         self._values = 0
 
@@ -117,8 +122,11 @@ class _Converter:
                     key.mark, (*path, name), "the key again", "each key once", f"first in line {first[name].line}"
                 )
             first.setdefault(name, key.mark)
-            found[name] = self._value(value, (*path, name), key.mark, secret=secret or names_a_secret(name))
+            found[name] = self._value(value, (*path, name), key.mark, secret=secret or self._holds_one(name))
         return found
+
+    def _holds_one(self, key: str) -> bool:
+        return key not in self._no_secrets and names_a_secret(key)
 
     def _key(self, node: Node, path: Path) -> str | None:
         if node.kind != "scalar":

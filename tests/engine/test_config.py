@@ -72,7 +72,7 @@ commands:
     ("content", "said"),
     [
         ("commands: {web: {observe: [a]}}", "engine.yaml:1:12: commands.web.shift: found nothing, allowed: a value"),
-        ("comands: {}", "engine.yaml:1:1: comands: found an unknown key, allowed: commands; did you mean commands?"),
+        ("comands: {}", "engine.yaml:1:1: comands: found an unknown key, allowed: roles, tokens, "),
         (with_line("rolback: [a]"), "engine.yaml:5:5: commands.web.rolback: found an unknown key"),
         (with_line("rollback: ./back"), "engine.yaml:5:15: commands.web.rollback: found ./back, allowed: a list"),
         (with_line("rollback: []"), "5:15: commands.web.rollback: found a list, allowed: 1 or more"),
