@@ -17,6 +17,7 @@ from engine.inputs import Clock, Input, JournalSlow, Order, Rehearsed, Took
 from engine.journal.recorder import Recorder
 from engine.release import LET_GO_TRIES, decide
 from engine.state import FINAL, FORWARD, GOING_BACK, Phase, State, apply
+from engine.telemetry import UNWATCHED, Watcher
 
 CLOCK_S = 0.5
 IDLE_S = 10.0  # between two observations of a promoted release
@@ -45,17 +46,20 @@ class Controller:
         seq: int,
         engine: str = "",
         lease: Lease = UNLIMITED,
+        watcher: Watcher = UNWATCHED,
     ) -> None:
         """`kept` is what was stored beside the last tick: raw counters and the judge's state; `seq` the last number.
 
         `script` writes rollback.sh; it is called when the release is taken and at each stage. `engine` names the
-        journal in the marks that routers leave. What moves the release forward needs the `lease`.
+        journal in the marks that routers leave. What moves the release forward needs the `lease`; `watcher` hears how
+        it goes.
         """
         self.state = state
         self.seq = seq
         self.recent: deque[Said] = deque(maxlen=RECENT)
         self.time = time
         self.lease = lease
+        self.watcher = watcher
         self._unrecorded: dict[str, tuple[Order, asyncio.Future[None]]] = {}
         self._parts = parts
         self._recorder = recorder
@@ -136,14 +140,17 @@ class Controller:
         said = [Said(first + number, event) for number, event in enumerate(events)]
         urgent = was in GOING_BACK or self.state.phase in GOING_BACK
         records = [record_of(one) for one in said]
-        return events, self._recorder.put(records, keep, then=lambda: self._recorded(said), urgent=urgent)
+        at = asyncio.get_running_loop().time()
+        return events, self._recorder.put(records, keep, then=lambda: self._recorded(said, at), urgent=urgent)
 
-    def _recorded(self, said: Sequence[Said]) -> None:
+    def _recorded(self, said: Sequence[Said], decided_at: float) -> None:
         self.recent.extend(said)
         self._publish(said)
         for one in said:
             if not self._lost:
                 self._hands.act(one.event)
+        waited = asyncio.get_running_loop().time() - decided_at
+        self.watcher.recorded([one.event for one in said], self.state, waited, self.time.now())
 
     def _follow(self, event: Event) -> None:
         """What the judge must know, in the order of events."""

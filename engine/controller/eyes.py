@@ -80,6 +80,7 @@ class Eyes:
             log.exception("the router failed")
             problem = f"the router failed: {type(error).__name__}: {error}"
         self._readings = seen.vitals if seen is not None else {}
+        self._release.watcher.observed(problem)
         said = self._parts.bounded(problem)
         self._release.tell(Observed(at=self._release.time.now(), begun=begun, seen=seen, problem=said))
 
@@ -114,6 +115,7 @@ class Eyes:
         """Read the source once, and judge."""
         revision = self._state.revision
         reading = await self._reading(canary=_canary(self._state), stable=_stable(self._state))
+        self._release.watcher.read(self._parts.source, reading.problem)
         state = self._state
         if revision != state.revision:
             return  # read of a revision that is void by now

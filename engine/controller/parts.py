@@ -16,6 +16,7 @@ from engine.routers import Router
 from engine.sources import Source
 from engine.sources.reading import Query
 from engine.state import State
+from engine.telemetry import Watcher
 
 LONGEST_SAID = 500  # characters of an answer or a reason
 
@@ -58,6 +59,7 @@ class Live(Protocol):
 
     time: Time
     lease: Lease
+    watcher: Watcher
 
     @property
     def state(self) -> State:

@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 from engine.journal.records import JournalUnavailable, Record
 from engine.journal.spool import Spooled
 from engine.journal.store import Journal
+from engine.telemetry import UNWATCHED, Watcher
 
 T = TypeVar("T")
 Job = Callable[[], None]
@@ -78,8 +79,10 @@ class Backlog:
 class JournalWriter:
     """Appends in a thread of its own, in the order of the calls. Safe to call from any thread."""
 
-    def __init__(self, journal: Journal, *, retry_s: float = _RETRY_S) -> None:
-        """`retry_s`: how often to try what is spooled, in seconds."""
+    def __init__(self, journal: Journal, *, retry_s: float = _RETRY_S, watcher: Watcher = UNWATCHED) -> None:
+        """`retry_s`: how often to try what is spooled, in seconds; `watcher` hears of each append."""
+        self._watcher = watcher
+        self._busy_since: float | None = None
         self._journal = journal
         self._retry_s = retry_s
         self._retry_at = 0.0
@@ -164,6 +167,17 @@ class JournalWriter:
             spooled, in_memory = counts[_Place.SPOOL], counts[_Place.MEMORY]
             return Backlog(spooled, in_memory, self._refused, self._reason if spooled or in_memory else "")
 
+    @property
+    def lives(self) -> bool:
+        """Do its threads run?"""
+        return all(thread.is_alive() for thread in self._threads)
+
+    @property
+    def silent_s(self) -> float:
+        """How long the journal has not answered what it was asked last, in seconds; 0 when it has."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
     def close(self, timeout: float = 5.0) -> bool:
         """Store what is queued and spooled, then stop; False when something is left after `timeout` seconds.
 
@@ -199,7 +213,9 @@ class JournalWriter:
                 job = _wake
             if job is None:
                 break
+            self._busy_since = time.monotonic()
             job()
+            self._busy_since = None
             if self._until_retry() == 0.0:
                 self._retry()
         self._retry()
@@ -228,7 +244,7 @@ class JournalWriter:
         """Settle the append, one way or the other; JournalUnavailable leaves it as it is."""
         what = entry.what
         try:
-            self._journal.append(what.release, what.records, keep=what.keep)
+            self._timed(what)
         except JournalUnavailable as error:
             self._reason = error.reason
             raise
@@ -236,6 +252,16 @@ class JournalWriter:
             self._settle(entry, error)
         else:
             self._settle(entry, None)
+
+    def _timed(self, what: Spooled) -> None:
+        begun, failed = time.monotonic(), None
+        try:
+            self._journal.append(what.release, what.records, keep=what.keep)
+        except Exception as error:
+            failed = error
+            raise
+        finally:
+            self._watcher.appended(time.monotonic() - begun, failed)
 
     def _settle(self, entry: _Append, error: Exception | None) -> None:
         with self._lock:
