@@ -13,6 +13,7 @@ import click
 from cli.lint_traffic import proof_data, proof_text, traffic_of
 from engine.advice import Advice, advise
 from engine.past.traffic import advise_on, outlooks
+from engine.plan.gate import Gate
 from engine.plan.metrics import MetricForm
 from engine.plan.model import Plan, read_plan
 from engine.plan.problem import PlanError, printable
@@ -59,6 +60,7 @@ def as_data(file: str, plan: Plan, advice: tuple[Advice, ...]) -> dict[str, Any]
     """What lint says, as JSON values; times in seconds."""
     stages = [
         {"weight": rule.weight, "warmup_s": s.warmup, "bake_s": s.bake, "min_requests": s.min_requests}
+        | ({"gate": asdict(rule.gate)} if rule.gate else {})
         for s, rule in zip(plan.stages, plan.stage_rules(), strict=True)
     ]
     return {
@@ -68,6 +70,9 @@ def as_data(file: str, plan: Plan, advice: tuple[Advice, ...]) -> dict[str, Any]
         "canary": plan.version.canary if plan.version else None,
         "digest": plan.digest,
         "advance": plan.advance,
+        "production": plan.production,
+        "gate": asdict(plan.gate.rule()) if plan.gate else None,
+        "rollback_who": list(plan.rollback.who),
         "stages": stages,
         "least_s": plan.least_seconds,
         "metrics": {name: _metric_data(plan, name, metric) for name, metric in plan.metrics.items()},
@@ -98,15 +103,19 @@ def as_text(file: str, plan: Plan, advice: tuple[Advice, ...], proof: tuple[str,
 
 def _course(plan: Plan) -> Iterator[str]:
     yield f"  start     waits {show_duration(plan.wait_for_canary)} at most for the canary"
+    if plan.production:
+        yield "            only by an engine that comes back by itself, not by one that a terminal started"
     if plan.checks.pre:
         yield f"            checks: {_titles(plan.checks.pre)}"
     yield "            the pre list is ticked or waived"
+    yield from _gate(plan.gate, "cancels")
     for number, (stage, rule) in enumerate(zip(plan.stages, plan.stage_rules(), strict=True), start=1):
         warmup = f" of which {show_duration(stage.warmup)} warmup" if stage.warmup else ""
         requests = f", {stage.min_requests:,} requests or more" if stage.min_requests else ""
         yield f"  stage {number:<3} {rule.weight:>3}% for {show_duration(stage.bake)}{warmup}{requests}"
         if plan.checks.stage:
             yield f"            checks: {_titles(plan.checks.stage)}"
+        yield from _gate(stage.gate, "rolls back")
         yield f"            {WAYS_ON[plan.advance]}"
     if plan.holdback:
         yield f"  finish    the {plan.holdback_percent}% that stable kept as a control go to the canary too"
@@ -115,6 +124,18 @@ def _course(plan: Plan) -> Iterator[str]:
         yield f"            checks: {_titles(plan.checks.post)}"
     least = "at least" if plan.until == "both" else "at most for the bakes"
     yield f"  in all    {show_duration(plan.least_seconds)} {least}, people's time not counted"
+
+
+def _gate(gate: Gate | None, back: str) -> Iterator[str]:
+    """What people have to say; `back` is what a gate that says `rollback` does there when it expires."""
+    if gate is None:
+        return
+    people = {0: "somebody decides", 1: "one person approves"}
+    said = people.get(gate.approvers, f"{gate.approvers} different people approve")
+    if gate.expires is not None:
+        then = back if gate.then == "rollback" else "holds until a retry opens it anew"
+        said += f" within {show_duration(gate.expires)}; else it {then}"
+    yield f"            gate: {said}"
 
 
 def _titles(checks: tuple[Any, ...]) -> str:
@@ -144,6 +165,8 @@ def _rolls_back(plan: Plan) -> Iterator[str]:
     ]
     crossed = "proven to be crossed" if plan.judge == "sequential" else f"crossed in {plan.looks} scrapes in a row"
     yield f"  a line {crossed}: {', '.join(names) or 'none, they hold'}"
+    if any(stage.gate is not None and stage.gate.then == "rollback" for stage in plan.stages):
+        yield "  a gate at which nobody decides in time"
     if plan.max_bad_requests is not None:
         yield f"  {plan.max_bad_requests:,} bad requests of the canary beyond stable's rate"
     yield "  a canary that is silent or gone, a stage check that says no twice, and an operator at any time"
@@ -151,5 +174,7 @@ def _rolls_back(plan: Plan) -> Iterator[str]:
         yield f"  no data of either version for {show_duration(plan.blind.after)}"
     else:
         yield f"  not: no data of either version; after {show_duration(plan.blind.after)} the release holds and says so"
+    if plan.rollback.who:
+        yield f"  by hand: only {', '.join(plan.rollback.who)}; anybody by breaking the glass, with a reason"
     budget, limit = show_duration(plan.rollback.budget), show_duration(plan.rollback.hard_limit)
     yield f"  within {budget}; after {limit} it counts as failed"

@@ -88,6 +88,7 @@ TITLES = {
     "Change": "change",
     "Migration": "change.migration",
     "Stage": "A stage",
+    "Gate": "gate, of a plan or a stage",
     "BadShare": "A metric: a share of bad events",
     "GoodShare": "A metric: a share of good events",
     "Latency": "A metric: a latency",
@@ -184,7 +185,7 @@ _REFERRED = {
     "Stage": "stages",
     "JsonValue": "any JSON value",
     **dict.fromkeys(("BadShare", "GoodShare", "Latency", "Gauge"), "metric"),
-    **dict.fromkeys(("Version", "Change", "Migration", "Blind", "Rollback", "Checks", "Checklist"), "mapping"),
+    **dict.fromkeys(("Version", "Change", "Migration", "Gate", "Blind", "Rollback", "Checks", "Checklist"), "mapping"),
     **dict.fromkeys(("PodsConfig", "BasicAuth", "Tls"), "mapping"),
 }
 

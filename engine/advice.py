@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from engine.judge.metric import Metric, Threshold
+from engine.plan.gate import Gate
 from engine.plan.model import Plan
 from engine.plan.parts import Migration
 from engine.plan.stages import Stage
@@ -25,6 +26,7 @@ READINGS_TO_JUDGE: Final = 3
 SHORTEST_KEEP_OLD_S: Final = 900.0
 ROLLBACK_BUDGET_S: Final = 120.0
 ROLLBACK_LIMIT_S: Final = 300.0
+SHORTEST_ANSWER_S: Final = 600.0
 LONGEST_WATCH_S: Final = 12 * 3600.0
 HARMLESS_KINDS: Final = frozenset({"docs", "ui", "dependency"})
 
@@ -124,6 +126,30 @@ def _total(plan: Plan) -> Iterator[Advice]:
         yield Advice("until", "`either` lets a stage end before its bake: slow faults such as leaks go unseen")
 
 
+# --- the gates
+
+
+def _gates(plan: Plan) -> Iterator[Advice]:
+    for key, gate in _all_gates(plan):
+        if gate.expires is not None and gate.expires < SHORTEST_ANSWER_S:
+            text = f"{show_duration(gate.expires)} is short for a person who has to be called and to look"
+            yield Advice(f"{key}.expires", f"{text}; {show_duration(SHORTEST_ANSWER_S)} or more")
+        if gate.approvers and gate.expires is None and plan.advance == "auto":
+            text = "an approval that never comes leaves the release where it stands, and nobody is asked to press a key"
+            yield Advice(key, f"{text}: say when the gate `expires`")
+        if not gate.approvers and plan.advance == "auto":
+            text = "asks for nobody, and with `advance: auto` the engine passes it at once: say how many `approvers`"
+            yield Advice(key, text)
+
+
+def _all_gates(plan: Plan) -> Iterator[tuple[str, Gate]]:
+    if plan.gate is not None:
+        yield "gate", plan.gate
+    for index, stage in enumerate(plan.stages):
+        if stage.gate is not None:
+            yield f"stages[{index}].gate", stage.gate
+
+
 # --- the router
 
 
@@ -210,6 +236,7 @@ RULES: Final[tuple[Callable[[Plan], Iterator[Advice]], ...]] = (
     _bakes,
     _readings,
     _total,
+    _gates,
     _router,
     _way_back,
     _what_is_missing,

@@ -65,6 +65,9 @@ def rules_of(plan: Plan) -> Rules:
         canary_to_zero=plan.after_rollback.then == "scale_to_zero",
         holds_target=getattr(router, "holds", False),
         rehearse_s=REHEARSE_S if getattr(router, "rehearses", False) else 0.0,
+        gate=plan.gate.rule() if plan.gate else None,
+        production=plan.production,
+        rollback_who=plan.rollback.who,
     )
 
 

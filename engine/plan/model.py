@@ -20,7 +20,8 @@ from engine.events import StageRule
 from engine.judge.metric import Metric
 from engine.plan.choice import RouterChoice, SourceChoice
 from engine.plan.faults import problems_of
-from engine.plan.fields import METRIC_PATTERN, Duration, MetricName, Name, Whole
+from engine.plan.fields import METRIC_PATTERN, Duration, MetricName, Name, Switch, Whole
+from engine.plan.gate import Gate
 from engine.plan.items import item_faults
 from engine.plan.metrics import AnyMetric, OnFail
 from engine.plan.part import PlanPart, fault, raise_faults
@@ -47,6 +48,11 @@ class Plan(PlanPart):
         default=None, description="The version to release, unless the start order names it."
     )
     change: Change = Field(default=Change(), description="What is released, in words.")
+    production: Switch = Field(
+        default=False,
+        description="Only an engine that comes back by itself may run it, a service of the system: not one that a "
+        "terminal started, which ends with the logout.",
+    )
     strategy: Strategy = Field(
         default="canary",
         description="`canary`: in stages; `blue-green`: a preview, then all at once; `plain`: one change by a command.",
@@ -69,6 +75,9 @@ class Plan(PlanPart):
     )
     advance: Literal["manual", "auto"] = Field(
         default="manual", description="Who goes on when a stage is ready: an operator, or the engine."
+    )
+    gate: Gate | None = Field(
+        default=None, description="What people must say before the first stage; a stage has a gate of its own."
     )
     finish: Literal["swap", "copy", "handover"] = Field(
         default="swap",
@@ -107,7 +116,7 @@ class Plan(PlanPart):
         default=0.0, description="What stays on stable in the last stage, as its control, until the finish."
     )
     blind: Blind = Field(default=Blind(), description="What follows when neither version shows any data.")
-    rollback: Rollback = Field(default=Rollback(), description="How long a roll back may take.")
+    rollback: Rollback = Field(default=Rollback(), description="How long a roll back may take, and who may order one.")
     after_rollback: AfterRollback = Field(default=AfterRollback(), description="What follows a roll back.")
     guard: Duration = Field(
         default=900.0,
@@ -144,7 +153,13 @@ class Plan(PlanPart):
         """The stages as the state machine knows them: warmup first, then what is judged of the bake."""
         kept = [0] * (len(self.stages) - 1) + [self.holdback_percent]
         return tuple(
-            StageRule(stage.weight - held, stage.warmup, stage.bake - stage.warmup, stage.min_requests)
+            StageRule(
+                weight=stage.weight - held,
+                warmup_s=stage.warmup,
+                bake_s=stage.bake - stage.warmup,
+                min_requests=stage.min_requests,
+                gate=stage.gate.rule() if stage.gate else None,
+            )
             for stage, held in zip(self.stages, kept, strict=True)
         )
 

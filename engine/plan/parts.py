@@ -70,10 +70,16 @@ class Blind(PlanPart):
 
 
 class Rollback(PlanPart):
-    """How long a roll back may take."""
+    """How long a roll back may take, and who may order one."""
 
     budget: Duration = Field(default=120.0, description="After this the roll back is said loudly to be late.")
     hard_limit: Duration = Field(default=300.0, description="After this it counts as failed; it is still tried.")
+
+    who: Annotated[tuple[Line, ...], Field(max_length=50)] = Field(
+        default=(),
+        description="Users and groups that may roll back, as the engine knows them; without it every operator. Whoever "
+        "reaches the engine may with `--break-glass` and a reason.",
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

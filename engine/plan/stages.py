@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from engine.plan.fields import Duration, Whole
+from engine.plan.gate import Gate
 from engine.plan.part import PlanPart, checked, fault, raise_faults
 from engine.plan.units import PERCENT_PATTERN, NotUnderstoodError, parse_percent, show_duration, show_percent
 
@@ -85,6 +86,10 @@ class Stage(PlanPart):
     min_requests: Annotated[Whole, Field(ge=0, le=1_000_000_000)] = Field(
         default_factory=_default_min_requests,
         description="Requests that the canary must answer in this stage; 1000 by default, 0 at weight 100 and 0.",
+    )
+    gate: Gate | None = Field(
+        default=None,
+        description="What people must say before the release leaves this stage, or finishes after the last.",
     )
 
     @model_validator(mode="after")

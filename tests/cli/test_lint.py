@@ -48,6 +48,23 @@ def test_a_valid_plan_is_told_stage_by_stage():
         assert words in result.stdout
 
 
+def test_what_people_must_say_is_told_where_they_must():
+    result = run(str(sample_configs.path("production.yaml")))
+    assert result.exit_code == 0
+    for words in (
+        "only by an engine that comes back by itself",
+        "ticked or waived\n            gate: one person approves within 4h; else it holds until a retry opens it anew",
+        "gate: 2 different people approve within 2h; else it rolls back\n            then an operator advances",
+        "a gate at which nobody decides in time",
+        "by hand: only oncall; anybody by breaking the glass",
+        "nothing was found",
+    ):
+        assert words in result.stdout
+    said = json.loads(run("--json", str(sample_configs.path("production.yaml"))).stdout)
+    assert (said["production"], said["rollback_who"]) == (True, ["oncall"])
+    assert said["stages"][2]["gate"] == {"approvers": 2, "expires_s": 7200.0, "then": "rollback"}
+
+
 def test_what_is_unwise_is_told_and_the_plan_stays_valid():
     result = run(str(sample_configs.path("sandbox.yaml")))
     assert result.exit_code == 0

@@ -54,6 +54,13 @@ def test_a_plan_by_the_book_needs_no_advice():
         ({"stages": stages(5, 25, 100, bake="15s", warmup="5s")}, "stages[0].bake", "only 2 readings"),
         ({"stages": stages(5, 25, 100, bake="5h")}, "stages", "15h at least"),
         ({"until": "either"}, "until", "before its bake"),
+        ({"gate": {"approvers": 1, "expires": "5m"}}, "gate.expires", "5m is short for a person"),
+        ({"gate": {"approvers": 2}, "advance": "auto"}, "gate", "say when the gate `expires`"),
+        (
+            {"stages": stages(5, 25, 100, gate={"expires": "1h"}), "advance": "auto"},
+            "stages[0].gate",
+            "asks for nobody",
+        ),
         ({"keep_old": "5m"}, "keep_old", "kept for 5m"),
         ({"rollback": {"budget": "4m"}}, "rollback.budget", "less than 2m"),
         ({"rollback": {"hard_limit": "10m"}}, "rollback.hard_limit", "too slow"),

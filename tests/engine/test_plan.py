@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import sample_configs
+from engine.events import GateRule
 from engine.judge.metric import Metric, Threshold
 from engine.plan.model import Plan, parse_plan, read_plan
 from engine.plan.problem import PlanError, Problem
@@ -179,6 +181,16 @@ def test_a_plan_reads_back_from_what_it_writes(text):
         ("blind: {then: rollbck}", "blind.then: found rollbck, allowed: hold or rollback; did you mean rollback?"),
         ("rollback: {budget: 6m}", "rollback.hard_limit: found 5m, allowed: the budget of 6m or more"),
         ("rollback: {budget: 0s}", "plan.yaml:6:20: rollback.budget: found 0s, allowed: more than 0s"),
+        ("rollback: {who: oncall}", "rollback.who: found oncall, allowed: a list"),
+        ("production: yes", "plan.yaml:6:13: production: found yes, allowed: true or false"),
+        ("gate: {}", "plan.yaml:6:7: gate: found a gate without them, allowed: approvers, expires, or both"),
+        ("gate: {approvers: 1, expires: 0s}", "plan.yaml:6:31: gate.expires: found 0s, allowed: more than 0s"),
+        ("gate: {approvers: 1, then: rollback}", "gate.then: found rollback, allowed: `rollback` with a time"),
+        ("gate: {approver: 1}", "gate.approver: found an unknown key, allowed: approvers, expires, then; did you mean"),
+        (
+            "stages: [{weight: 100, gate: {approvers: two}}]",
+            "[0].gate.approvers: found two, allowed: a whole number",
+        ),
         ("stages: []", "plan.yaml:6:9: stages: found an empty list, allowed: one stage or more"),
         ("stages: 5", "plan.yaml:6:9: stages: found 5, allowed: a list"),
         ("stages: [5]", "stages[0]: found 5, allowed: a mapping of keys"),
@@ -435,3 +447,14 @@ def test_no_value_in_any_place_does_more_than_be_refused(data):
     refused, read = outcome(json.dumps(written))
     assert all(problem.allowed and problem.found and problem.line for problem in refused)
     assert read is None or plan(json.dumps(read.written())) == read
+
+
+def test_gates_are_read_for_the_start_and_for_each_stage():
+    written = read_plan(sample_configs.path("sandbox.yaml")).written()
+    written["gate"] = {"approvers": 1}
+    written["stages"][1]["gate"] = {"approvers": 2, "expires": "2h", "then": "rollback"}
+    plan = Plan.model_validate(written)
+    assert plan.gate is not None
+    assert plan.gate.rule() == GateRule(approvers=1)
+    assert [rule.gate for rule in plan.stage_rules()] == [None, GateRule(2, 7200.0, "rollback"), None, None]
+    assert Plan.model_validate(plan.written()) == plan

@@ -9,6 +9,9 @@ from prometheus_client import CollectorRegistry
 
 import sample_configs
 from cli.demo_world import RPS
+from engine.advice import advise
+from engine.assembly import rules_of
+from engine.events import GateRule
 from engine.judge.metric import Threshold
 from engine.plan.model import Plan, read_plan
 from engine.plan.selector import Subject
@@ -68,6 +71,16 @@ def test_the_full_samples_have_a_services_own_lines_and_stages(name):
         "db_pool_used": (Threshold(80),),
     }
     assert [(stage.weight, stage.bake) for stage in plan.stages] == [(5, 900), (25, 900), (50, 900), (100, 3600)]
+
+
+def test_a_team_releases_with_the_gates_that_its_sample_promises():
+    plan = sample("production.yaml")
+    rules = rules_of(plan)
+    assert (rules.production, rules.rollback_who) == (True, ("oncall",))
+    assert rules.gate == GateRule(approvers=1, expires_s=4 * 3600.0)
+    asked = {stage.weight: stage.gate for stage in rules.stages if stage.gate}
+    assert asked == {50: GateRule(approvers=2, expires_s=2 * 3600.0, then="rollback")}
+    assert advise(plan) == ()
 
 
 def names_and_labels(registry: CollectorRegistry) -> list[tuple[str, dict[str, str]]]:
