@@ -20,7 +20,7 @@ from sqlalchemy import select, union_all
 from engine.journal import sqlite as journal_sqlite
 from engine.journal import wal as journal_wal
 from engine.journal.records import TICK, JournalCorrupt, JournalTooNew, is_intact
-from engine.journal.tables import FORMAT, events, facts, metadata, releases, ticks
+from engine.journal.tables import FORMAT, RECORDED, events, facts, metadata, releases, ticks
 
 _LINKS = ("release", "seq", "previous_event", "type")
 _SEQUENCE = union_all(*(select(*(table.c[name] for name in _LINKS)) for table in (events, ticks))).order_by(
@@ -98,7 +98,7 @@ def _altered(connection: sqlite3.Connection) -> str:
         return f"a row of its table {facts.name} changed"
     if expected != journal_sqlite.schema_checksum(definitions):
         return "the definitions of its tables changed"
-    for table in metadata.sorted_tables:
+    for table in RECORDED:
         if not all(is_intact(dict(row)) for row in connection.execute(str(select(table)))):
             return f"a row of its table {table.name} changed"
     pruned = {row["id"]: row["pruned_through"] for row in connection.execute(str(select(releases)))}

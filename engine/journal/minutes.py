@@ -10,29 +10,29 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, tuple_
 
 from engine.journal.records import Minute, Record, sealed
 from engine.journal.tables import checked, minutes
 
-Key = tuple[int, str, str]
+Key = tuple[str, int, str, str]
+Sums = dict[Key, Minute]
 _NAMES = tuple(Minute.__dataclass_fields__)
 
 
-def add(connection: Connection, release: str, ticks: Iterable[Record]) -> None:
-    """Add the samples of these ticks to the release's minutes, within the caller's transaction."""
-    fresh = _summed(reading for tick in ticks for reading in _readings(tick))
+def add(connection: Connection, ticked: Mapping[str, Iterable[Record]]) -> None:
+    """Add the samples of these ticks, by release, to the releases' minutes, within the caller's transaction."""
+    fresh: Sums = {}
+    for release, ticks in ticked.items():
+        fresh |= _summed(release, (reading for tick in ticks for reading in _readings(tick)))
     if not fresh:
         return
-    touched = and_(
-        minutes.c.release == release,
-        minutes.c.minute.in_({minute for minute, _, _ in fresh}),
-    )
+    touched = tuple_(minutes.c.release, minutes.c.minute).in_({(release, minute) for release, minute, _, _ in fresh})
     known = connection.execute(select(minutes).where(touched)).mappings()
-    before = {_key(minute): minute for minute in map(_minute, known)}
+    before: Sums = {_key(row["release"], minute): minute for row, minute in ((row, _minute(row)) for row in known)}
     merged = {key: _merged(before[key], minute) if key in before else minute for key, minute in fresh.items()}
     connection.execute(delete(minutes).where(touched))
-    rows = [sealed({"release": release, **asdict(minute)}) for minute in (before | merged).values()]
+    rows = [sealed({"release": key[0], **asdict(minute)}) for key, minute in (before | merged).items()]
     connection.execute(insert(minutes), rows)
 
 
@@ -76,10 +76,10 @@ def _reading(start: int, metric: str, side: str, seconds: float, counts: Mapping
     return replace(minute, readings=1, value_sum=number, value_low=number, value_high=number)
 
 
-def _summed(readings: Iterable[Minute]) -> dict[Key, Minute]:
-    sums: dict[Key, Minute] = {}
+def _summed(release: str, readings: Iterable[Minute]) -> Sums:
+    sums: Sums = {}
     for reading in readings:
-        key = _key(reading)
+        key = _key(release, reading)
         sums[key] = _merged(sums[key], reading) if key in sums else reading
     return sums
 
@@ -100,8 +100,8 @@ def _merged(one: Minute, other: Minute) -> Minute:
     )
 
 
-def _key(minute: Minute) -> Key:
-    return (minute.minute, minute.metric, minute.side)
+def _key(release: str, minute: Minute) -> Key:
+    return (release, minute.minute, minute.metric, minute.side)
 
 
 def _number(value: object) -> float:

@@ -107,6 +107,75 @@ class Drained:
     kept: Path | None
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A lease that an engine was given.
+
+    epoch:      its fencing number, greater than any the store gave before
+    free_since: until when another engine may have thought it held the release, seconds since 1970 by this machine's
+                clock (how long ago is measured by the database's); None when no other engine ever held it
+    """
+
+    epoch: int
+    free_since: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """Who holds a release: `engine` is "" and `epoch` 0 while nobody ever did. Anybody may take it when `left_s`,
+    seconds by the database's clock, is 0 or less; in a SQLite journal a lease never runs out (infinity)."""
+
+    release: str
+    engine: str
+    epoch: int
+    left_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order on its way to the engine that holds the release. `data` is JSON, `asked_at` seconds since 1970."""
+
+    id: str
+    release: str
+    data: dict[str, Any]
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HereRow:
+    """Somebody attached to a release at an engine, `since` seconds since 1970; `driving` gave its last order."""
+
+    engine: str
+    release: str
+    who: str
+    where: str
+    since: float
+    driving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What may be forgotten of releases that have ended; None keeps it for ever.
+
+    ticks_s:    ticks older than this; their sums per minute stay until the release itself goes
+    releases_s: whole releases whose last record is older than this
+    size_bytes: over this size the oldest ended releases lose their ticks first, then go
+    """
+
+    ticks_s: float | None = None
+    releases_s: float | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was forgotten, or would be: whole `releases`, `ticks` of others too, and `freed` bytes of what they hold."""
+
+    releases: tuple[str, ...] = ()
+    ticks: int = 0
+    freed: int = 0
+
+
 class JournalError(Exception):
     """Anything the journal refuses or can't do."""
 
@@ -125,10 +194,10 @@ class JournalLocked(JournalError):
 class JournalTooNew(JournalError):
     """The journal was written by a newer version; reading it here could misread it."""
 
-    def __init__(self, path: Path, found: int, known: int) -> None:
+    def __init__(self, where: Path | str, found: int, known: int) -> None:
         super().__init__(
-            f"{path} has format {found}; this laneshift knows formats up to {known}. "
-            "Use the laneshift that wrote it, or a newer one; the file was not touched."
+            f"{where} has format {found}; this laneshift knows formats up to {known}. "
+            "Use the laneshift that wrote it, or a newer one; it was not touched."
         )
         self.found = found
         self.known = known
@@ -146,8 +215,20 @@ class JournalCorrupt(JournalUnavailable):
     """The journal's file is damaged, or is no journal. Opening it for writing recovers a damaged one."""
 
 
+class JournalBusy(JournalUnavailable):
+    """Something else holds a row that is needed; what needs other rows can go on."""
+
+
 class JournalConflict(JournalError):
     """A record that does not follow the last one, or differs from the one already there."""
+
+
+class JournalFenced(JournalError):
+    """The release's lease has another epoch: another engine took it, and what is told under the old one is refused."""
+
+    def __init__(self, release: str, epoch: int, now: int) -> None:
+        super().__init__(f"{release} is no longer held under epoch {epoch}: it was taken over (epoch {now})")
+        self.release = release
 
 
 def is_same(one: Record, other: Record) -> bool:

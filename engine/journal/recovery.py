@@ -21,8 +21,9 @@ from sqlalchemy import Connection, Integer, Table, bindparam, insert, literal_co
 from engine.journal import check as journal_check
 from engine.journal import minutes as journal_minutes
 from engine.journal import sqlite as journal_sqlite
+from engine.journal.files import sync_folder
 from engine.journal.records import TICK, Recovery, is_intact
-from engine.journal.tables import events, facts, kept, metadata, minutes, releases, ticks, to_record
+from engine.journal.tables import RECORDED, events, facts, kept, leases, minutes, releases, ticks, to_record
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -50,10 +51,13 @@ def make_sound(path: Path) -> Recovery | None:
     if not path.exists():
         fresh = _new_file(path, epoch=0)
         fresh.rename(path)
-        journal_sqlite.sync_folder(path.parent)
+        sync_folder(path.parent)
         return None
     found = journal_check.damage(path)
-    return _recover(path, found) if found else None
+    if found:
+        return _recover(path, found)
+    journal_sqlite.upgrade(path)
+    return None
 
 
 def _recover(path: Path, found: str) -> Recovery:
@@ -78,7 +82,7 @@ def _finish_swap(path: Path) -> None:
             with suppress(FileNotFoundError):
                 path.with_name(path.name + log).rename(_sibling(path, f"corrupt-{stamp}{log}"))
         ready.replace(path)
-        journal_sqlite.sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def _sibling(path: Path, name: str) -> Path:
@@ -97,7 +101,7 @@ def _new_file(path: Path, epoch: int) -> Path:
 def _readable(path: Path) -> Tables:
     """All intact rows that can be read, by table."""
     with closing(journal_check.opened(path)) as connection:
-        return {table.name: _readable_rows(connection, table) for table in metadata.sorted_tables}
+        return {table.name: _readable_rows(connection, table) for table in RECORDED}
 
 
 def _readable_rows(connection: sqlite3.Connection, table: Table) -> list[Row]:
@@ -168,6 +172,7 @@ def _restore(connection: Connection, release: Row, records: list[Row], found: _F
     last_seq = records[-1]["seq"] if records else 0
     ticked = [row for row in records if row["type"] == TICK]
     _insert(connection, releases, [release])
+    _insert(connection, leases, [{"release": release["id"], "engine": "", "epoch": 0, "until": 0.0}])
     _insert(connection, events, [row for row in records if row["type"] != TICK])
     _insert(connection, ticks, ticked)
     _insert(connection, kept, [row for row in found.kept if row["seq"] <= last_seq])
@@ -176,7 +181,7 @@ def _restore(connection: Connection, release: Row, records: list[Row], found: _F
     summed_until = _minute(ticked[0]) if release["pruned_through"] and ticked else -1
     _insert(connection, minutes, [row for row in found.minutes if row["minute"] <= summed_until])
     later = (row for row in ticked if _minute(row) > summed_until)
-    journal_minutes.add(connection, release["id"], [to_record(row) for row in later])
+    journal_minutes.add(connection, {release["id"]: [to_record(row) for row in later]})
 
 
 def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:

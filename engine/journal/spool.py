@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from engine.journal.files import sync_folder
 from engine.journal.records import Record, encode, is_intact, sealed
-from engine.journal.sqlite import sync_folder
+
+_NAMES = {"release", "records", "keep", "checksum"}  # and `epoch`, which was not always there
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Spooled:
     release: str
     records: tuple[Record, ...]
     keep: Mapping[str, Any] = field(default_factory=dict)
+    epoch: int | None = None
 
     def __str__(self) -> str:
         first, last = self.records[0].seq, self.records[-1].seq
@@ -83,6 +86,7 @@ def _row(entry: Spooled) -> dict[str, object]:
         "release": entry.release,
         "records": [asdict(record) for record in entry.records],
         "keep": dict(entry.keep),
+        "epoch": entry.epoch,
     }
 
 
@@ -91,7 +95,8 @@ def _parsed(line: bytes) -> Spooled | None:
         row = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(row, dict) or not row.keys() >= {"release", "records", "keep"} or not is_intact(row):
+    if not isinstance(row, dict) or row.keys() - {"epoch"} != _NAMES or not is_intact(row):
         return None
     plain = cast("dict[str, Any]", row)
-    return Spooled(plain["release"], tuple(Record(**record) for record in plain["records"]), plain["keep"])
+    records = tuple(Record(**record) for record in plain["records"])
+    return Spooled(plain["release"], records, plain["keep"], plain.get("epoch"))

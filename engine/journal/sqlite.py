@@ -1,23 +1,24 @@
-"""The journal in one SQLite file: how it is opened, locked, and what its errors mean. All that is SQLite's own is here
+"""The journal in one SQLite file: how it is opened, and what its errors mean. All that is SQLite's own is here
 and in `journal_recovery`."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
+import time
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert
+from sqlalchemy import ColumnElement, Connection, Engine, create_engine, event, literal, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import QueuePool
 
-from engine.journal.records import JournalConflict, JournalCorrupt, JournalLocked, JournalUnavailable, sealed
-from engine.journal.tables import FORMAT, facts, metadata
+from engine.journal import layout
+from engine.journal.records import JournalConflict, JournalCorrupt, JournalUnavailable
+from engine.journal.tables import FORMAT, facts
 
 WRITES = "laneshift_writes"
 """The execution option of a connection that will write: it takes SQLite's write lock at once, not half-way."""
@@ -90,36 +91,13 @@ def is_damage(error: BaseException | None) -> bool:
     return (code & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def take_lock(path: Path) -> int:
-    """Hold `path`.lock for this process until the returned file descriptor is closed; the pid stands in it.
-
-    JournalLocked when another process has it. The file stays, for a lock on a deleted file would hold nobody off.
-    """
-    descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.read(descriptor, 32).strip()
-        os.close(descriptor)
-        raise JournalLocked(path, int(holder) if holder.isdigit() else None) from None
-    with suppress(OSError):  # on a full disk the lock holds all the same, only without saying whose it is
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor
-
-
 def create(path: Path, *, epoch: int = 0) -> None:
     """A new journal without releases. Only its owner may read it; SQLite gives its -wal and -shm the same mode."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     engine = connect(path, readonly=False)
     with answering(), engine.execution_options(**{WRITES: True}).begin() as connection:
-        metadata.create_all(connection)
-        values = {
-            "format": FORMAT,
-            "schema": schema_checksum(connection.exec_driver_sql(SCHEMA).scalars()),
-            "epoch": epoch,
-        }
-        connection.execute(insert(facts), [sealed({"name": n, "value": v}) for n, v in values.items()])
+        layout.create(connection, epoch=epoch)
+        layout.put_fact(connection, "schema", schema_checksum(connection.exec_driver_sql(SCHEMA).scalars()))
     engine.dispose()
 
 
@@ -128,10 +106,52 @@ def schema_checksum(definitions: Iterable[str]) -> int:
     return zlib.crc32("\n".join(definitions).encode(errors="surrogateescape"))
 
 
-def sync_folder(path: Path) -> None:
-    """Make the folder's names durable: a created or renamed file is not, before that."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+class SqliteBackend:
+    """One engine writes the file, so `shared` is False; nobody is told anything, for nobody else would do it."""
+
+    shared = False
+
+    def __init__(self, path: Path, *, readonly: bool, lock: int | None = None) -> None:
+        """`lock` is the file's, closed with it."""
+        self.engine = connect(path, readonly=readonly)
+        self._lock = lock
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state."""
+        with answering(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is on the disk when the block has ended."""
+        with answering(), self.engine.execution_options(**{WRITES: True}).begin() as connection:
+            yield connection
+
+    def clock(self) -> ColumnElement[float]:
+        """This machine's time."""
+        return literal(time.time())
+
+    def notify(self, _connection: Connection, _releases: Collection[str]) -> None:
+        """Nobody listens."""
+
+    def listen(self, _hear: Callable[[str], None]) -> Callable[[], None]:
+        """Nothing is ever heard."""
+        return lambda: None
+
+    def close(self) -> None:
+        """Close the file and let the lock go."""
+        self.engine.dispose()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def upgrade(path: Path) -> None:
+    """Bring a sound journal of an earlier format to this one, all or nothing."""
+    engine = connect(path, readonly=False)
+    with answering(), engine.execution_options(**{WRITES: True}).begin() as connection:
+        if connection.execute(select(facts.c.value).where(facts.c.name == "format")).scalar_one() < FORMAT:
+            layout.upgrade(connection)
+            layout.put_fact(connection, "schema", schema_checksum(connection.exec_driver_sql(SCHEMA).scalars()))
+    engine.dispose()

@@ -1,4 +1,4 @@
-"""The durable record of all releases: append-only, in one SQLite file, readable while it is written.
+"""The durable record of all releases: append-only, in a SQLite file or a PostgreSQL, readable while it is written.
 
 It stores records and knows nothing of what they mean. What it holds to:
 
@@ -6,77 +6,77 @@ It stores records and knows nothing of what they mean. What it holds to:
   when `append` has returned they survive kill -9 and a power cut (WAL, synchronous FULL).
 - A release's records are numbered 1, 2, 3, ...; a record that does not follow is refused, one that is already there is
   taken as done, so anything may be sent twice.
-- One engine writes: a file lock. Readers in other processes need none.
-- A damaged file is set aside and never deleted; what is intact of it goes on in a new one (`recovered` says so).
+- One engine writes a release. A SQLite file is one engine's, by a lock; on PostgreSQL a release is one engine's, by a
+  lease whose epoch is checked in the transaction of each append. Readers need neither.
+- A damaged SQLite file is set aside and never deleted; what is intact of it goes on in a new one (`recovered` says so).
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    Table,
-    and_,
-    delete,
-    func,
-    insert,
-    select,
-    union_all,
-    update,
-)
+from sqlalchemy import ColumnElement, Table, insert, select, union_all
 
 from engine.journal import check as journal_check
+from engine.journal import leases, mailbox
 from engine.journal import minutes as journal_minutes
 from engine.journal import recovery as journal_recovery
-from engine.journal import sqlite as journal_sqlite
+from engine.journal import retention as journal_retention
+from engine.journal.appending import append_each, last_seq
+from engine.journal.backend import Backend
+from engine.journal.files import take_lock
 from engine.journal.records import (
     TICK,
     Drained,
+    HereRow,
+    JournalBusy,
     JournalConflict,
+    JournalError,
+    JournalFenced,
     JournalUnavailable,
+    LeaseRow,
     Minute,
+    OrderRow,
+    Pruned,
     Record,
     Recovery,
     ReleaseRow,
-    is_same,
+    Retention,
+    Taken,
     sealed,
 )
-from engine.journal.spool import Spool
-from engine.journal.tables import checked, events, facts, kept, kept_rows, record_rows, releases, ticks, to_record
+from engine.journal.spool import Spool, Spooled
+from engine.journal.sqlite import SqliteBackend
+from engine.journal.tables import checked, events, kept, releases, ticks, to_record
 
 _RELEASE_NAMES = tuple(field.name for field in fields(ReleaseRow))
 
 
 class Journal:
-    """An open journal. One thread appends (`journal_writer`); any thread may read.
+    """An open journal. One thread appends (`JournalWriter`); any thread may do everything else.
 
     recovered: set when opening found the file damaged
     drained:   set when opening found records that waited in the spool
     """
 
-    def __init__(self, path: Path, engine: Engine, lock: int | None) -> None:
+    def __init__(self, path: Path, backend: Backend) -> None:
+        """`path` names the file, or for another database what lies beside it: the spool is `path`.spool."""
         self.path = path
         self.spool = Spool(path.with_name(path.name + ".spool"))
         self.recovered: Recovery | None = None
         self.drained: Drained | None = None
-        self._engine = engine
-        self._lock = lock
+        self._backend = backend
         self._epoch: int | None = None
 
     @classmethod
     def open(cls, path: Path, *, readonly: bool = False) -> Self:
-        """Open the journal; for writing, make it if it is not there.
+        """Open the journal in this file; for writing, make it if it is not there, or bring it to this format.
 
         Raises JournalLocked (another engine writes it), JournalTooNew, JournalCorrupt (read-only and damaged, or the
         file is something else), JournalUnavailable (not there for reading, or the disk refuses).
@@ -91,29 +91,44 @@ class Journal:
         if not path.exists():
             raise JournalUnavailable(f"there is no journal at {path}")
         journal_check.check_readable(path)
-        return cls(path, journal_sqlite.connect(path, readonly=True), None)
+        return cls(path, SqliteBackend(path, readonly=True))
 
     @classmethod
     def _open_to_write(cls, path: Path) -> Self:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = journal_sqlite.take_lock(path)
+        lock = take_lock(path)
         try:
             recovered = journal_recovery.make_sound(path)
-            journal = cls(path, journal_sqlite.connect(path, readonly=False), lock)
+            backend = SqliteBackend(path, readonly=False, lock=lock)
         except BaseException:
             os.close(lock)
             raise
+        journal = cls.over(path, backend)
         journal.recovered = recovered
-        with journal._closed_on_error():
-            journal.drained = journal._drain()
         return journal
 
+    @classmethod
+    def over(cls, path: Path, backend: Backend) -> Self:
+        """The journal in a database that is open for writing, with what waited in the spool."""
+        journal = cls(path, backend)
+        try:
+            journal.drained = journal._drain()
+            if not backend.shared:
+                with backend.writing() as connection:
+                    leases.free_all(connection)
+        except BaseException:
+            journal.close()
+            raise
+        return journal
+
+    @property
+    def shared(self) -> bool:
+        """Whether several engines may have it open."""
+        return self._backend.shared
+
     def close(self) -> None:
-        """Close the file and let the lock go. Closing twice is fine."""
-        self._engine.dispose()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        """Close the database and let the lock go. Closing twice is fine."""
+        self._backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -133,26 +148,55 @@ class Journal:
         *,
         records: Sequence[Record] = (),
         keep: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Add a release and its first records in one transaction; `created_at` in seconds since 1970.
+        engine: str = "",
+        lease_s: float = 0.0,
+    ) -> int:
+        """Add a release and its first records in one transaction; `created_at` in seconds since 1970. Returns the epoch
+        of the lease that `engine` has on it for `lease_s` seconds; without an engine nobody holds it, epoch 0.
 
         Raises JournalConflict when the id, or the key for this service, is taken; JournalUnavailable as `append` does.
         """
         row = ReleaseRow(release, target, service, float(created_at), key)
-        with self._writing() as connection:
+        with self._backend.writing() as connection:
             connection.execute(insert(releases), sealed({**asdict(row), "pruned_through": 0}))
+            epoch = leases.grant(connection, self._backend, release, engine, lease_s)
             if records:
-                _append(connection, release, records, keep or {})
+                raise_first(append_each(connection, [Spooled(release, tuple(records), keep or {})]))
+            self._backend.notify(connection, [release])
+        return epoch
 
-    def append(self, release: str, records: Sequence[Record], *, keep: Mapping[str, Any] | None = None) -> None:
+    def append(
+        self,
+        release: str,
+        records: Sequence[Record],
+        *,
+        keep: Mapping[str, Any] | None = None,
+        epoch: int | None = None,
+    ) -> None:
         """Add records, which continue the release's numbers, and replace what is kept under the names in `keep`.
 
         One transaction; when this returns it is on the disk. Records that are already there with the same content are
         skipped; if all are, `keep` is too, for it came with them. Raises JournalConflict (a gap, another content, no
-        such release), JournalUnavailable (full disk, I/O error: nothing was stored, the same call may be made again).
+        such release), JournalFenced (the release's lease has another epoch), JournalUnavailable (full disk, I/O error,
+        no connection: the same call may be made again, whether or not it was stored).
         """
-        with self._writing() as connection:
-            _append(connection, release, records, keep or {})
+        raise_first(self.append_each([Spooled(release, tuple(records), keep or {}, epoch)]))
+
+    def append_each(self, appends: Sequence[Spooled]) -> list[JournalError | None]:
+        """Append to several releases, each once, in one transaction: for each None, or why it was refused. Each is
+        stored whole or not at all, and none is refused for another's fault."""
+        try:
+            with self._backend.writing() as connection:
+                answers = append_each(connection, appends)
+                stored = [one.release for one, answer in zip(appends, answers, strict=True) if answer is None]
+                self._backend.notify(connection, stored)
+            return answers
+        except (JournalConflict, JournalBusy) as error:  # found by the database itself, which doesn't say in which
+            if len(appends) == 1:
+                return [error]
+            return [self.append_each([one])[0] for one in appends]
+        except JournalUnavailable as error:
+            return [error] * len(appends)
 
     def read(
         self, release: str, after: int = 0, types: Collection[str] | None = None, limit: int | None = None
@@ -164,78 +208,143 @@ class Journal:
         ]
         if not selects:
             return []
-        with self._reading() as connection:
+        with self._backend.reading() as connection:
             rows = union_all(*selects).subquery()
             found = connection.execute(select(rows).order_by(rows.c.seq).limit(limit)).mappings()
             return [to_record(row) for row in found]
 
     def releases(self) -> list[ReleaseRow]:
         """All releases, oldest first."""
-        with self._reading() as connection:
+        with self._backend.reading() as connection:
             query = select(releases).order_by(releases.c.created_at, releases.c.id)
             rows = connection.execute(query).mappings()
             return [ReleaseRow(**{name: row[name] for name in _RELEASE_NAMES}) for row in map(checked, rows)]
 
     def next_id(self, service: str) -> str:
         """An id for the service's next release, such as `checkout-7`."""
-        with self._reading() as connection:
+        with self._backend.reading() as connection:
             ids = connection.execute(select(releases.c.id).where(releases.c.service == service)).scalars()
             numbers = [tail for name in ids if (tail := name.removeprefix(f"{service}-")).isdecimal()]
         return f"{service}-{max(map(int, numbers), default=0) + 1}"
 
     def kept(self, release: str) -> dict[str, Any]:
         """The latest of all that was given to `keep`, by name."""
-        with self._reading() as connection:
+        with self._backend.reading() as connection:
             rows = connection.execute(select(kept).where(kept.c.release == release)).mappings()
             return {row["name"]: json.loads(checked(row)["data"]) for row in rows}
 
     def minutes(self, release: str, after: int = -1) -> list[Minute]:
         """Summaries of the minutes that begin later than `after` (seconds since 1970), pruned ticks included."""
-        with self._reading() as connection:
+        with self._backend.reading() as connection:
             return journal_minutes.read(connection, release, after)
 
     def last_seq(self, release: str) -> int:
         """The number of the release's last record, 0 when there is none."""
-        with self._reading() as connection:
-            return max(_last_seqs(connection, release) or (0, 0))
+        with self._backend.reading() as connection:
+            return last_seq(connection, release)
 
     def engine_epoch(self) -> int:
         """The number of this engine's turn with this journal, greater than that of every engine before it. The first
         call counts it up durably; JournalUnavailable when the disk refuses."""
         if self._epoch is None:
-            with self._writing() as connection:
-                row = connection.execute(select(facts).where(facts.c.name == "epoch")).mappings().one()
-                epoch = int(checked(row)["value"]) + 1
-                values = sealed({"name": "epoch", "value": epoch})
-                connection.execute(update(facts).where(facts.c.name == "epoch").values(values))
+            with self._backend.writing() as connection:
+                epoch = leases.next_epoch(connection)
             self._epoch = epoch
         return self._epoch
+
+    # --- leases
+
+    def take(self, release: str, engine: str, lease_s: float) -> Taken | None:
+        """Hold a release that nobody else holds, under a new epoch; None while another engine's lease runs."""
+        with self._backend.writing() as connection:
+            return leases.take(connection, self._backend, release, engine, lease_s)
+
+    def renew(self, engine: str, lease_s: float) -> dict[str, int]:
+        """Prolong this engine's leases, those that ran out and that nobody took included: its releases' epochs."""
+        with self._backend.writing() as connection:
+            mailbox.seen(connection, self._backend, engine, lease_s, None)
+            return leases.renew(connection, self._backend, engine, lease_s)
+
+    def let_go(self, engine: str, release: str | None = None) -> None:
+        """Others may take this release, or all that the engine holds, at once."""
+        with self._backend.writing() as connection:
+            leases.let_go(connection, self._backend, engine, release)
+            self._backend.notify(connection, [release] if release else [])
+
+    def leases(self) -> list[LeaseRow]:
+        """Who holds each release, oldest first."""
+        with self._backend.reading() as connection:
+            return leases.rows(connection, self._backend)
+
+    # --- what engines leave for each other
+
+    def send_order(self, order: OrderRow) -> None:
+        """Leave an order for the engine that holds its release. Sent twice is sent once; it is kept for an hour."""
+        with self._backend.writing() as connection:
+            mailbox.send(connection, self._backend, order)
+
+    def orders_for(self, releases: Collection[str]) -> list[OrderRow]:
+        """The orders for these releases that wait for an answer, oldest first."""
+        with self._backend.reading() as connection:
+            return mailbox.unanswered(connection, releases)
+
+    def answer_order(self, order: str, answer: str) -> None:
+        """Say what came of an order; the first answer stays."""
+        with self._backend.writing() as connection:
+            mailbox.answer(connection, self._backend, order, answer)
+
+    def answer_of(self, order: str) -> str | None:
+        """What came of an order; None while nobody answered."""
+        with self._backend.reading() as connection:
+            return mailbox.answered(connection, order)
+
+    def here(self, engine: str, rows: Sequence[HereRow]) -> None:
+        """Say who is attached to this engine now, in place of what was said before."""
+        with self._backend.writing() as connection:
+            mailbox.seen(connection, self._backend, engine, None, mailbox.as_text(rows))
+
+    def everyone_here(self) -> list[HereRow]:
+        """Who is attached at any engine that showed a sign of life (`renew`, `here`) in its last three leases."""
+        with self._backend.reading() as connection:
+            return mailbox.everyone(connection, self._backend)
+
+    def listen(self, hear: Callable[[str], None]) -> Callable[[], None]:
+        """Call `hear`, in another thread, with each release that has news: records, an order, an answer, a lease let
+        go; returns what ends that. Only a hint: one may be missed, or heard twice. SQLite never calls."""
+        return self._backend.listen(hear)
+
+    # --- what is forgotten
+
+    def prune(self, retention: Retention, now: float, ended: Collection[str], *, dry_run: bool = False) -> Pruned:
+        """Forget what `retention` no longer keeps of the releases that have `ended`, at `now` (seconds since 1970).
+
+        Many short transactions: any thread may do it while another appends. The newest release of each service stays,
+        without its ticks, so that no id is given twice.
+        """
+        return journal_retention.prune(self._backend, retention, now, ended, dry_run=dry_run)
 
     def prune_ticks(self, release: str, keep_seconds: float) -> int:
         """Delete the ticks that are more than `keep_seconds` older than the release's last one; returns how many.
 
         Events and minutes stay. The last tick stays too, for numbers go on from it.
         """
-        mine = ticks.c.release == release
-        with self._writing() as connection:
-            last = connection.execute(select(func.max(ticks.c.at), func.max(ticks.c.seq)).where(mine)).one()
-            if last[0] is None:
-                return 0
-            old = and_(mine, ticks.c.at < last[0] - keep_seconds, ticks.c.seq < last[1])
-            through = connection.execute(select(func.max(ticks.c.seq)).where(old)).scalar()
-            if through is None:
-                return 0
-            _mark_pruned(connection, release, through)
-            return connection.execute(delete(ticks).where(old)).rowcount
+        with self._backend.reading() as connection:
+            last = journal_retention.last_tick_at(connection, release)
+        return 0 if last is None else journal_retention.drop_ticks(self._backend, release, last - keep_seconds)
+
+    def size(self) -> int:
+        """How many bytes the rows take, roughly; what was pruned is out of it at once, though the file is as large."""
+        return journal_retention.size(self._backend)
 
     def _drain(self) -> Drained | None:
         entries, torn = self.spool.read()
         drained, refused = 0, []
         for entry in sorted(entries, key=lambda entry: (entry.release, entry.records[0].seq)):
             try:
-                self.append(entry.release, entry.records, keep=entry.keep)
+                epoch = entry.epoch if self.shared else None  # where the file's lock is the lease, nobody came between
+                self.append(entry.release, entry.records, keep=entry.keep, epoch=epoch)
                 drained += len(entry.records)
-            except JournalConflict as error:
+            except (JournalConflict, JournalFenced) as error:
                 refused.append(str(error))
         if not (entries or torn):
             return None
@@ -243,92 +352,12 @@ class Journal:
         self.spool.remove()
         return Drained(drained, torn, tuple(refused), aside)
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with journal_sqlite.answering(), self._engine.begin() as connection:
-            yield connection
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        options = {journal_sqlite.WRITES: True}
-        with journal_sqlite.answering(), self._engine.execution_options(**options).begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _closed_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self.close()
-            raise
-
-
-def _append(connection: Connection, release: str, records: Sequence[Record], keep: Mapping[str, Any]) -> None:
-    _check_numbers(release, records)
-    last_seqs = _last_seqs(connection, release)
-    if last_seqs is None:
-        raise JournalConflict(f"there is no release {release} in the journal")
-    last_event, last = last_seqs[0], max(last_seqs)
-    if records[0].seq > last + 1:
-        raise JournalConflict(f"{release}: record {records[0].seq} can't follow record {last}")
-    _check_same(connection, release, [record for record in records if record.seq <= last])
-    fresh = [record for record in records if record.seq > last]
-    if not fresh:
-        return
-    rows = record_rows(release, fresh, last_event)
-    for table, is_tick in ((events, False), (ticks, True)):
-        if chosen := [row for row in rows if (row["type"] == TICK) is is_tick]:
-            connection.execute(insert(table), chosen)
-    journal_minutes.add(connection, release, (record for record in fresh if record.type == TICK))
-    _replace_kept(connection, release, fresh[-1].seq, keep)
-
-
-def _check_numbers(release: str, records: Sequence[Record]) -> None:
-    if not records:
-        raise JournalConflict(f"{release}: an append needs a record")
-    for before, record in itertools.pairwise(records):
-        if record.seq != before.seq + 1:
-            raise JournalConflict(f"{release}: record {record.seq} can't follow record {before.seq}")
-
-
-def _last_seqs(connection: Connection, release: str) -> tuple[int, int] | None:
-    """The seq of the last event and of the last tick, 0 for none; None when there is no such release."""
-    newest = [
-        func.coalesce(select(func.max(table.c.seq)).where(table.c.release == release).scalar_subquery(), 0)
-        for table in (events, ticks)
-    ]
-    row = connection.execute(select(*newest).select_from(releases).where(releases.c.id == release)).one_or_none()
-    return None if row is None else (row[0], row[1])
-
-
-def _check_same(connection: Connection, release: str, records: Sequence[Record]) -> None:
-    """That these records are in the journal as they are; a tick that was pruned counts as the same."""
-    if not records:
-        return
-    first, last = records[0].seq, records[-1].seq
-    stored: dict[int, Record] = {}
-    for table in (events, ticks):
-        mine = select(table).where(table.c.release == release, table.c.seq.between(first, last))
-        stored |= {row["seq"]: to_record(row) for row in connection.execute(mine).mappings()}
-    for record in records:
-        there = stored.get(record.seq)
-        if record.type == TICK if there is None else is_same(record, there):
-            continue
-        raise JournalConflict(f"{release}: record {record.seq} is there already, with another content")
-
-
-def _replace_kept(connection: Connection, release: str, seq: int, keep: Mapping[str, Any]) -> None:
-    if not keep:
-        return
-    connection.execute(delete(kept).where(kept.c.release == release, kept.c.name.in_(keep)))
-    connection.execute(insert(kept), kept_rows(release, seq, keep))
-
-
-def _mark_pruned(connection: Connection, release: str, through: int) -> None:
-    mine = releases.c.id == release
-    row = checked(connection.execute(select(releases).where(mine)).mappings().one())
-    marked = {**row, "pruned_through": max(row["pruned_through"], through)}
-    connection.execute(update(releases).where(mine).values(sealed(marked)))
+def raise_first(answers: Sequence[JournalError | None]) -> None:
+    """Raise what an append was refused with."""
+    for error in answers:
+        if error is not None:
+            raise error
 
 
 def _tables_with(types: Collection[str] | None) -> list[tuple[Table, list[ColumnElement[bool]]]]:

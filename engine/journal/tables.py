@@ -1,7 +1,8 @@
 """The journal's tables, the same on SQLite and PostgreSQL, and the rows that go into them.
 
-Every row carries a checksum. A record carries the seq of the event before it: ticks are pruned, so a gap in seq alone
-would not tell a pruned tick from a lost event.
+Every row of the record carries a checksum; what engines only tell each other (leases, orders under way, who is here)
+does not, for it is gone with them. A record carries the seq of the event before it: ticks are pruned, so a gap in seq
+alone would not tell a pruned tick from a lost event.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from sqlalchemy import (
 
 from engine.journal.records import TICK, JournalCorrupt, Record, encode, is_intact, sealed
 
-FORMAT = 1
-"""The number of this layout. A journal with a greater one is refused."""
+FORMAT = 2
+"""The number of this layout. A journal with a greater one is refused. 2 has what several engines need: `SHARED`."""
 
 metadata = MetaData()
 
@@ -98,6 +99,34 @@ minutes = Table(
     Column("value_high", Double),
     _checksum_column(),
 )
+leases = Table(  # one for each release
+    "leases",
+    metadata,
+    _release_column(),
+    Column("engine", String(255), nullable=False),  # "" when it was let go
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", Double, nullable=False),  # by the database's clock; 0 when no engine ever had it
+)
+engines = Table(
+    "engines",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("seen_at", Double, nullable=False),  # by the database's clock
+    Column("lease_s", Double, nullable=False),
+    Column("here", Text, nullable=False),  # who is attached to it
+)
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("release", String(255), nullable=False, index=True),
+    Column("data", Text, nullable=False),
+    Column("asked_at", Double, nullable=False),  # by the asker's clock
+    Column("sent_at", Double, nullable=False),  # by the database's
+    Column("answer", Text),
+)
+SHARED = (leases, engines, orders)
+RECORDED = tuple(table for table in metadata.sorted_tables if table not in SHARED)
 
 
 def record_rows(release: str, records: Iterable[Record], last_event: int) -> list[dict[str, object]]:

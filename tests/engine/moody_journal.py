@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Engine
-
-from engine.journal.records import JournalUnavailable, Record
+from engine.journal.backend import Backend
+from engine.journal.records import JournalError, JournalUnavailable
+from engine.journal.spool import Spooled
 from engine.journal.store import Journal
 
 
 class MoodyJournal(Journal):
     """Appends hang while `answers` is not set, and fail while `is_full`. `asked` counts them."""
 
-    def __init__(self, path: Path, engine: Engine, lock: int | None) -> None:
-        super().__init__(path, engine, lock)
+    def __init__(self, path: Path, backend: Backend) -> None:
+        super().__init__(path, backend)
         self.answers = threading.Event()
         self.answers.set()
         self.is_full = False
         self.asked = 0
 
-    def append(self, release: str, records: Sequence[Record], *, keep: Mapping[str, Any] | None = None) -> None:
+    def append_each(self, appends: Sequence[Spooled]) -> list[JournalError | None]:
         self.asked += 1
         self.answers.wait()
         if self.is_full:
-            raise JournalUnavailable("the disk is full")
-        super().append(release, records, keep=keep)
+            return [JournalUnavailable("the disk is full") for _ in appends]
+        return super().append_each(appends)
 
 
 async def until(holds: Callable[[], object]) -> None:

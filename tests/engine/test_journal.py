@@ -29,6 +29,7 @@ from engine.journal.records import (
     sealed,
 )
 from engine.journal.store import Journal
+from engine.journal.tables import FORMAT
 from tests.engine.journal_builders import METRICS, RELEASE, event, history, started, tick, write_history
 
 json_values = st.recursive(
@@ -293,13 +294,13 @@ def test_only_its_owner_may_read_it(path: Path) -> None:
 def test_a_newer_format_is_refused_and_not_touched(path: Path, *, readonly: bool) -> None:
     started(path).close()
     with sqlite3.connect(path) as database:
-        newer = sealed({"name": "format", "value": 2})
+        newer = sealed({"name": "format", "value": FORMAT + 1})
         database.execute("UPDATE journal SET value = :value, checksum = :checksum WHERE name = :name", newer)
     database.close()
     before = path.read_bytes()
     with pytest.raises(JournalTooNew, match="newer") as refused:
         Journal.open(path, readonly=readonly)
-    assert (refused.value.found, refused.value.known) == (2, 1)
+    assert (refused.value.found, refused.value.known) == (FORMAT + 1, FORMAT)
     assert path.read_bytes() == before
 
 
@@ -329,13 +330,13 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_and_passes(path: Path) -> None:
     with started(path) as journal:
-        with journal._engine.connect() as connection:
+        with journal._backend.engine.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
         with pytest.raises(JournalUnavailable, match="full"):
             journal.append(RELEASE, history(60))
         assert journal.read(RELEASE) == []
-        with journal._engine.connect() as connection:
+        with journal._backend.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
         journal.append(RELEASE, history(60))
         assert journal.read(RELEASE) == history(60)

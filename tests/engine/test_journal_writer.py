@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from engine.journal.records import JournalConflict, JournalUnavailable, Record
+from engine.journal.records import JournalConflict, JournalError, JournalUnavailable
 from engine.journal.spool import Spooled
 from engine.journal.store import Journal
 from engine.journal.writer import Backlog, JournalWriter
@@ -152,14 +151,14 @@ async def test_the_reason_is_said_as_long_as_anything_waits(
     journal.is_full = True
     for release in (RELEASE, "shop-1"):
         assert await writer.append_or_spool(release, [event(1)]) is False
-    append, answers = journal.append, threading.Event()
+    append, answers = journal.append_each, threading.Event()
 
-    def hanging_for_the_shop(release: str, records: Sequence[Record], *, keep: Mapping[str, Any]) -> None:
-        if release == "shop-1":
+    def hanging_for_the_shop(appends: Sequence[Spooled]) -> list[JournalError | None]:
+        if appends[0].release == "shop-1":
             answers.wait()
-        append(release, records, keep=keep)
+        return append(appends)
 
-    monkeypatch.setattr(journal, "append", hanging_for_the_shop)
+    monkeypatch.setattr(journal, "append_each", hanging_for_the_shop)
     journal.is_full = False
     await until(lambda: journal.last_seq(RELEASE) == 1 and writer.backlog.spooled == 1)
     assert writer.backlog == Backlog(spooled=1, reason="the disk is full")
