@@ -49,6 +49,11 @@ def awaited(state: State, at: float) -> str:
     return f"waits for {needed} more approval{plural} of {state.gate.approvers} ({given})"
 
 
+def expired(state: State, at: float) -> bool:
+    """Is the time to decide over?"""
+    return state.gate_expired or (state.gate_until is not None and at >= state.gate_until)
+
+
 def contested(state: State) -> tuple[str, ...]:
     """What speaks against the release where it stands: holds (but of its gate), questions, failing metrics."""
     silent = {metric.name for metric in state.rules.metrics if not metric.judged}

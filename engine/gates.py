@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.approvals import EXPIRED, ago, awaited, contested, expiry, missing, stage_name, standing, too_soon
+from engine.approvals import EXPIRED, ago, awaited, contested, expired, expiry, missing, stage_name, standing, too_soon
 from engine.capacity import short_of
 from engine.checklist import checks_behind
 from engine.events import CheckOutcome, Step
@@ -47,8 +47,8 @@ def ready_but_people(state: State, at: float) -> bool:
 
 def _people(state: State, at: float) -> list[str]:
     """Whom the release waits for: approvers at a gate, who paused it."""
-    said = "" if EXPIRED in state.holds else expiry(state) if state.gate_expired else awaited(state, at)
-    found = [said] if said else []
+    said = expiry(state) if expired(state, at) else awaited(state, at)
+    found = [said] if said and EXPIRED not in state.holds else []
     return [*found, f"paused by {state.paused_by}"] if state.paused_by else found
 
 
@@ -285,7 +285,7 @@ def _override(asked: _Asked) -> str:
     misplaced = any(cause in state.holds for cause in MISPLACED)
     if misplaced or state.shifting or state.observed != state.desired or _awaited(state):
         return "the weight is not where this stage wants it: retry, or roll back; an override can't mend that"
-    if state.gate_expired:
+    if expired(state, asked.at):
         return f"{expiry(state)}: retry opens it anew, an override does not"
     if missing(state):
         return f"an override answers for proof, never for people: {awaited(state, asked.at)}"
@@ -300,7 +300,7 @@ def _approve(asked: _Asked) -> str:
         return stale
     if gate is None or not gate.approvers:
         return f"no approval is asked for at {stage_name(state, state.stage)}"
-    if state.gate_expired:
+    if expired(state, asked.at):
         return f"{expiry(state)}: retry opens it anew"
     before = next((said for said in standing(state) if said.who == asked.who), None)
     if before is not None:

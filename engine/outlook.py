@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from engine.approvals import EXPIRED, missing, too_soon
 from engine.capacity import short_of
 from engine.events import Step
 from engine.gates import (
@@ -148,7 +149,7 @@ def _asked_for(state: State) -> str:
 def _held(state: State) -> Outlook:
     cause, reason = next(iter(state.holds.items()))
     orders = ["rollback"] if state.moved else []
-    if cause in MISPLACED or cause == "revision" or _retry(state):
+    if cause in MISPLACED or cause in ("revision", EXPIRED) or _retry(state):
         orders.append("retry")
     if cause.startswith(RINGING):
         orders.append("resume")
@@ -169,8 +170,27 @@ def _preflight(state: State, at: float) -> Outlook:
     found = blockers(state, at)
     if found:
         waive = ("tick", "waive") if state.open_items("pre") else ()
-        return Outlook("; ".join(found), f"{first}%", None, (*_retry(state), *waive, "cancel"))
-    return Outlook("ready to start", f"{first}% of the traffic goes to the canary", None, ("advance", "cancel"))
+        orders = (*_approve(state), *_retry(state), *waive, "cancel")
+        return _at_gate(state, Outlook("; ".join(found), f"{first}%", None, orders))
+    ready = Outlook("ready to start", f"{first}% of the traffic goes to the canary", None, ("advance", "cancel"))
+    return _at_gate(state, ready)
+
+
+def _approve(state: State) -> tuple[str, ...]:
+    return ("approve",) if state.gate_at is not None and missing(state) else ()
+
+
+def _at_gate(state: State, ahead: Outlook) -> Outlook:
+    """What happens when nobody decides, where the gate expires: that has a time, what people do has none."""
+    gate = state.gate
+    if gate is None or state.gate_until is None:
+        return ahead
+    back = "rolls back" if state.stage >= 0 or state.moved else "is cancelled"
+    then = back if gate.then == "rollback" else "is held"
+    ready = "" if missing(state) else f": {ahead.then}"
+    return replace(
+        ahead, waits_for=f"{ahead.waits_for}{ready}", then=f"the gate expires: it {then}", until=state.gate_until
+    )
 
 
 def _stage(state: State, at: float) -> Outlook:
@@ -178,22 +198,23 @@ def _stage(state: State, at: float) -> Outlook:
     assert rule is not None
     then = f"{following}%" if following is not None else "the release is finished"
     if state.step is Step.SHIFT:
-        return _shift(state, "warmup")
+        return _shift(state, at, "warmup")
     if state.step is Step.WARMUP:
         return Outlook("warmup, not judged yet", "bake", at + max(0.0, rule.warmup_s - state.warmed_s), ())
     if not enough_bake(state):
         return _baking(state, at, then)
     found = blockers(state, at)
     if found:
-        return Outlook("; ".join(found), then, None, _retry(state))
-    return Outlook(
-        "ready", f"advance brings {then}" if following is not None else "advance finishes it", None, ("advance",)
-    )
+        return _at_gate(state, Outlook("; ".join(found), then, None, (*_approve(state), *_retry(state))))
+    said = f"advance brings {then}" if following is not None else "advance finishes it"
+    return _at_gate(state, Outlook("ready", said, None, ("advance",)))
 
 
-def _shift(state: State, then: str) -> Outlook:
+def _shift(state: State, at: float, then: str) -> Outlook:
     """The wanted weight is under way, or waits for something before it is written."""
     weight = state.wanted_weight
+    if state.shifting and too_soon(state, at):
+        return Outlook(f"{state.desired}% in effect; {too_soon(state, at)}", then, state.raise_after, ())
     if state.shifting:
         said = f": {state.pending}" if state.pending else ""
         return Outlook(f"{state.desired}% in effect{said}", then, state.step_at + state.rules.converge_s, ())
@@ -202,12 +223,14 @@ def _shift(state: State, then: str) -> Outlook:
         until = state.step_at + state.rules.capacity_s
         return Outlook(f"{short}{_asked_for(state)}", f"{weight}% is written; else it is held", until, ("cancel",))
     unready = unready_route(state)
+    if not unready and too_soon(state, at):
+        return Outlook(too_soon(state, at), f"{weight}% is written", state.raise_after, ("cancel",))
     return Outlook(unready[0] if unready else f"{weight}% is to be written", f"{weight}% is written", None, ("cancel",))
 
 
 def _finishing(state: State, at: float) -> Outlook:
     if state.shifting or state.desired != state.wanted_weight:
-        return _shift(state, f"the {state.rules.finish}" if state.rules.finish != "swap" else "the checks after it")
+        return _shift(state, at, f"the {state.rules.finish}" if state.rules.finish != "swap" else "the checks after it")
     if state.rules.finish != "swap" and not finish_done(state):
         effort = state.finishing
         said = f": {effort.detail}" if effort is not None and effort.detail else ""

@@ -5,12 +5,15 @@ from dataclasses import replace
 
 import pytest
 
+from engine.events import GateRule
 from engine.inputs import SupersedeOld
 from engine.judge import Outcome
 from engine.outlook import outlook
-from tests.engine.release_driver import MANUAL, Driver, rules, verdict
+from tests.engine.release_driver import MANUAL, STAGES, Driver, rules, verdict
 
 Walk = Callable[[], Driver]
+HOUR = GateRule(approvers=2, expires_s=3600.0, then="rollback")
+GATED = rules(gate=HOUR, stages=(replace(STAGES[0], gate=HOUR), *STAGES[1:]))
 
 
 def after(release: Driver, change: Callable[[Driver], object]) -> Driver:
@@ -207,3 +210,48 @@ def test_what_is_still_held_or_could_not_be_given_back_is_said() -> None:
     release.after(5).clock()
     release.let_go()
     assert seen(release) == "rolled back: it smells | nothing more happens"
+
+
+def test_before_the_first_stage_it_waits_for_people_and_says_what_follows_without_them() -> None:
+    release = Driver(GATED).ready()
+    seen = outlook(release.state, release.now)
+    assert (seen.waits_for, seen.then) == ("waits for 2 approvals", "the gate expires: it is cancelled")
+    assert (seen.until, seen.orders) == (release.now + 3600, ("approve", "cancel"))
+
+
+def test_at_a_gate_it_says_who_approved_and_when_it_expires() -> None:
+    release = Driver(replace(GATED, gate=None)).at_gate()
+    until = release.now + 3600
+    release.order("approve", who="alice")
+    release.after(240).observe()
+    release.look()
+    seen = outlook(release.state, release.now)
+    assert seen.waits_for == "waits for 1 more approval of 2 (alice approved 4 min ago)"
+    assert (seen.then, seen.until, seen.orders) == ("the gate expires: it rolls back", until, ("approve",))
+    release.order("approve", who="bob")
+    seen = outlook(release.state, release.now)
+    assert (seen.waits_for, seen.until, seen.orders) == ("ready: advance brings 25%", until, ("advance",))
+
+
+def test_a_gate_without_an_end_waits_for_as_long_as_it_takes() -> None:
+    release = Driver(rules(stages=(replace(STAGES[0], gate=GateRule(1)), *STAGES[1:]))).at_gate()
+    seen = outlook(release.state, release.now)
+    assert (seen.waits_for, seen.then, seen.until) == ("waits for 1 approval", "25%", None)
+
+
+def test_an_expired_gate_is_held_and_retry_helps() -> None:
+    held = replace(HOUR, then="hold")
+    release = Driver(rules(stages=(replace(STAGES[0], gate=held), *STAGES[1:]))).at_gate()
+    release.after(3600).clock()
+    seen = outlook(release.state, release.now)
+    assert seen.waits_for.startswith("held: the gate of stage 1 (5%) expired after 1h with 0 of 2 approvals")
+    assert seen.orders == ("rollback", "retry")
+
+
+def test_an_engine_that_took_over_says_why_it_does_not_raise_yet() -> None:
+    release = Driver().shifting()
+    release.restart(raise_after=release.now + 30)
+    release.observe()
+    seen = outlook(release.state, release.now)
+    assert "a write of the engine before may still land" in seen.waits_for
+    assert seen.until == release.now + 30
