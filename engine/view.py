@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from engine.approvals import missing, standing
 from engine.codec import encode
 from engine.outlook import outlook
+from engine.presence import Here
 from engine.state import State
+
+
+def attached(here: Iterable[Here]) -> list[dict[str, Any]]:
+    """Who is attached to a release."""
+    return [{"who": one.who, "where": one.where, "since": one.since, "driving": one.driving} for one in here]
+
+
+def row(state: State, here: int) -> dict[str, Any]:
+    """One line of the list: a summary, how many are attached, and the engine that holds it."""
+    return summary(state) | {"here": here, "holder": state.engine}
 
 
 def summary(state: State) -> dict[str, Any]:
@@ -23,8 +36,8 @@ def summary(state: State) -> dict[str, Any]:
     }
 
 
-def look(state: State, at: float, notices: list[str]) -> dict[str, Any]:
-    """Everything that decides, at time `at`."""
+def look(state: State, at: float, notices: list[str], here: Iterable[Here] = ()) -> dict[str, Any]:
+    """Everything that decides, at time `at`, and who is attached."""
     ahead = outlook(state, at)
     settled = [item for item in state.items.values() if item.settled]
     return summary(state) | {
@@ -59,10 +72,27 @@ def look(state: State, at: float, notices: list[str]) -> dict[str, Any]:
             "stable": state.stable_ready,
             "full": state.full,
         },
+        "gate": _gate(state),
+        "production": state.rules.production,
         "watched": state.rules.watched,
         "would": [encode(would) for would in state.would],
         "keep_until": state.keep_until,
         "ending": state.ending,
         "manual_rollback": state.manual_rollback,
         "notices": notices,
+        "holder": state.engine,
+        "here": attached(here),
+    }
+
+
+def _gate(state: State) -> dict[str, Any] | None:
+    """The gate of where the release stands: who approved, how many are missing, until when it is open."""
+    if state.gate is None:
+        return None
+    return {
+        "approvers": state.gate.approvers,
+        "approved": [encode(said) for said in standing(state)],
+        "missing": missing(state),
+        "until": state.gate_until,
+        "expired": state.gate_expired,
     }

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.access.roles import Role
 from engine.events import Step
 from engine.finding import Finding
 from engine.judge.metric import Counts, Metric, Outcome
 from engine.state import CheckState, ItemState, Phase, Stopwatch
-from engine.state.model import Would
+from engine.state.model import Approval, Would
 
 
 class Answer(BaseModel):
@@ -43,6 +44,33 @@ class Row(Answer):
     weight: Weight
     paused_by: str
     created_at: float
+
+
+class ListedRow(Row):
+    """One release in the list: `here` is how many are attached, `holder` the engine that has it."""
+
+    here: int
+    holder: str
+
+
+class Attached(Answer):
+    """Somebody who follows a release, since a time in seconds since the epoch. One of them drives it: gave its last
+    accepted order."""
+
+    who: str
+    where: str
+    since: float
+    driving: bool
+
+
+class Gate(Answer):
+    """What people must say where the release stands; undecided at `until` it expires."""
+
+    approvers: int
+    approved: list[Approval]
+    missing: int
+    until: float | None
+    expired: bool
 
 
 class Exposure(Answer):
@@ -133,22 +161,37 @@ class Look(Row):
     way_back: WayBack
     route: RouteInfo
     ready: Ready
+    gate: Gate | None
+    production: bool
     watched: bool
     would: list[Would]
     keep_until: float | None
     ending: str
     manual_rollback: str
     notices: list[str]
+    holder: str
+    here: list[Attached]
+
+
+class You(Answer):
+    """Who the caller is to the engine."""
+
+    who: str
+    roles: list[Role]
+    where: str
 
 
 class EngineInfo(Answer):
-    """Who this engine is, since when, and what is wrong with it."""
+    """Who this engine is, since when, what is wrong with it, and who you are to it."""
 
     pid: int
     epoch: int
     started_at: float
     notices: list[str]
     releases: int
+    identity: str
+    version: str
+    you: You
 
 
 class Started(Answer):

@@ -1,4 +1,4 @@
-"""One function per route of `/v1`."""
+"""One function per route of `/v1`. Each knows its caller before it reads a body."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,49 +17,64 @@ from engine.host import Host, StartOrder
 from engine.inputs import Order
 from engine.plan.model import parse_plan
 from engine.plan.problem import printable
-from engine.serving.bodies import OrderBody, PlanBody, StartBody, read
+from engine.presence import Here, Presence
+from engine.serving.bodies import LONGEST_START, LONGEST_WHERE, OrderBody, PlanBody, StartBody, read
+from engine.serving.identity import Identity, from_there
 from engine.serving.problems import problem
-from engine.serving.stream import EventStream, stream
+from engine.serving.stream import EventStream, Streams
 from engine.state import FINAL
-from engine.view import look, summary
+from engine.view import look, row
 
 
 class Api:
     """Answers for `host`. Its streams end when `stopping` is set; POST /v1/stop calls `stop`."""
 
-    def __init__(self, host: Host, stopping: asyncio.Event, stop: Callable[[], None]) -> None:
+    def __init__(
+        self, host: Host, identity: Identity, presence: Presence, stopping: asyncio.Event, stop: Callable[[], None]
+    ) -> None:
         self._host = host
-        self._stopping = stopping
+        self._identity = identity
+        self._presence = presence
+        self._streams = Streams(host, presence, stopping, self._notices)
         self._stop = stop
         self._started_at = host.now()
+        self._version = version("laneshift")
 
-    async def engine(self, _request: Request) -> Response:
-        """Who this engine is, since when, what is wrong with it."""
+    async def engine(self, request: Request) -> Response:
+        """Who this engine is, since when, what is wrong with it, and who the caller is to it."""
+        caller = self._identity.caller(request, request.query_params.get("where", "")[:LONGEST_WHERE])
         return JSONResponse(
             {
                 "pid": os.getpid(),
                 "epoch": self._host.epoch,
                 "started_at": self._started_at,
-                "notices": self._host.notices,
+                "notices": self._notices(),
                 "releases": len(self._host.ids()),
+                "identity": self._host.identity,
+                "version": self._version,
+                "you": {"who": caller.who, "roles": sorted(caller.roles), "where": caller.where},
             }
         )
 
-    async def releases(self, _request: Request) -> Response:
+    async def releases(self, request: Request) -> Response:
         """All releases, a line each."""
-        return JSONResponse([summary(self._host.state(release)) for release in self._host.ids()])
+        self._identity.allowed(request, "look")
+        return JSONResponse([self._row(release) for release in self._host.ids()])
 
-    async def release(self, _request: Request, release: str) -> Response:
+    async def release(self, request: Request, release: str) -> Response:
         """One look at a release: everything that decides."""
-        return JSONResponse(look(self._host.state(release), self._host.now(), self._host.notices))
+        self._identity.allowed(request, "look")
+        here = self._presence.here(release)
+        return JSONResponse(look(self._host.state(release), self._host.now(), self._notices(), here))
 
     async def start(self, request: Request) -> Response:
         """Start a release of a plan, or only judge what something else drives."""
-        body = await read(request, StartBody)
+        caller = self._identity.allowed(request, "start")
+        body = await read(request, StartBody, LONGEST_START)
         order = StartOrder(
             plan=body.plan.encode(),
             plan_name=body.name,
-            who=body.who,
+            who=caller.who,
             canary=body.canary,
             key=body.key,
             observe=body.observe,
@@ -66,47 +83,71 @@ class Api:
 
     async def order(self, request: Request, release: str) -> Response:
         """Give a release an order."""
+        caller = self._identity.caller(request)
         body = await read(request, OrderBody)
+        caller = from_there(caller, body.where)
+        listed = self._host.state(release).rules.rollback_who
         order = Order(
             at=self._host.now(),
             id=body.id,
             verb=body.verb,
-            who=body.who,
+            who=caller.who,
+            where=caller.where,
             reason=body.reason,
             stage=body.stage,
             revision=body.revision or None,
             item=body.item,
             override=body.override,
             asked_at=body.asked_at,
+            forbidden=self._identity.access.refusal(caller, body.verb, rollback_who=listed, release=release),
+            break_glass=body.break_glass,
         )
-        events = await self._host.order(release, order)
-        refused = next((event for event in events if isinstance(event, ev.OrderRefused)), None)
-        if refused is not None:
-            return problem(409, refused.why)
+        why = self._refusal(release, order, await self._host.order(release, order))
+        if why:
+            return problem(403 if order.forbidden and why.startswith(order.forbidden) else 409, why)
         return JSONResponse({"accepted": body.verb, "phase": self._host.state(release).phase.value})
 
     async def events(self, request: Request, release: str) -> Response:
         """Every event after a number, then live, and a beat each second, as server-sent events."""
+        self._identity.allowed(request, "look")
         self._host.state(release)
-        seen = request.headers.get("Last-Event-ID") or request.query_params.get("after", "0")
+        asked = request.query_params
+        seen = request.headers.get("Last-Event-ID") or asked.get("after", "0")
         if not seen.isascii() or not seen.isdecimal() or len(seen) > 15:
             return problem(422, f"after is the number of the last event seen, not {printable(seen)}")
-        return EventStream(stream(self._host, release, int(seen), self._stopping))
+        caller = self._identity.caller(request, asked.get("where", "")[:LONGEST_WHERE])
+        arrived = Here(caller.who, caller.where, self._host.now(), read_only=asked.get("watching") == "1")
+        return EventStream(self._streams.of(release, int(seen), arrived))
 
     async def doctor(self, request: Request) -> Response:
         """Try what a release of a plan will need; changes nothing."""
         from engine.doctor import Place, examine
 
+        self._identity.allowed(request, "doctor")
         body = await read(request, PlanBody)
         plan = parse_plan(body.plan.encode(), body.name)
-        place = Place(self._host.journal.path.parent, self._host.notices, self._busy())
+        place = Place(self._host.journal.path.parent, self._notices(), self._busy())
         findings = await examine(plan, place, body.canary, observe=body.observe)
         return JSONResponse({"findings": [asdict(one) for one in findings]})
 
-    async def stop(self, _request: Request) -> Response:
+    async def stop(self, request: Request) -> Response:
         """Stop this engine; its releases stand until one is started again."""
+        self._identity.allowed(request, "stop")
         self._stop()
         return JSONResponse({"stopping": True})
+
+    def _notices(self) -> list[str]:
+        return [*self._host.notices, *filter(None, [self._identity.trouble])]
+
+    def _row(self, release: str) -> dict[str, Any]:
+        return row(self._host.state(release), self._presence.count(release))
+
+    def _refusal(self, release: str, order: Order, followed: list[ev.Event]) -> str:
+        """Why it was refused; a repeat is answered as it was the first time."""
+        for event in followed:
+            if isinstance(event, ev.OrderRefused) and event.order == order.id:
+                return event.why
+        return self._host.state(release).answer_to(order.id) or ""
 
     def _busy(self) -> dict[str, str]:
         """The live release of each target."""

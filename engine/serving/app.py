@@ -6,7 +6,6 @@ answers stands between an order and its release. The models are for the document
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -16,7 +15,6 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from engine.host import Host
 from engine.serving import answers
 from engine.serving.api import Api
 from engine.serving.bodies import Body, OrderBody, PlanBody, StartBody
@@ -41,9 +39,9 @@ class _Direct(APIRoute):
         return handle
 
 
-def application(host: Host, stopping: asyncio.Event, stop: Callable[[], None]) -> FastAPI:
-    """The HTTP interface of `host`. Its streams end when `stopping` is set; POST /v1/stop calls `stop`."""
-    app = _described(Api(host, stopping, stop))
+def application(api: Api) -> FastAPI:
+    """The HTTP interface of an engine."""
+    app = _described(api)
 
     async def document(_request: Request) -> Response:
         return JSONResponse(_document(app))
@@ -82,12 +80,22 @@ def _described(api: Api) -> FastAPI:
         )
 
     one = "/releases/{release}"
-    route("GET", "/engine", api.engine, answers.EngineInfo)
-    route("GET", "/releases", api.releases, list[answers.Row])
+    route("GET", "/engine", api.engine, answers.EngineInfo, openapi_extra={"parameters": [_WHERE]})
+    route("GET", "/releases", api.releases, list[answers.ListedRow])
     route("POST", "/releases", api.start, answers.Started, 409, 413, 422, status_code=201, **_takes(StartBody))
     route("GET", one, api.release, answers.Look, 404, 422)
     route("POST", f"{one}/orders", api.order, answers.Accepted, 404, 409, 413, 422, **_takes(OrderBody))
-    route("GET", f"{one}/events", api.events, None, 404, 422, response_class=EventStream, openapi_extra=_STREAM)
+    route(
+        "GET",
+        f"{one}/events",
+        api.events,
+        None,
+        404,
+        422,
+        response_class=EventStream,
+        status_code=200,
+        openapi_extra=_STREAM,
+    )
     route("POST", "/doctor", api.doctor, answers.Findings, 413, 422, **_takes(PlanBody))
     route("POST", "/stop", api.stop, answers.Stopping)
     return app
@@ -98,16 +106,30 @@ def _takes(body: type[Body]) -> dict[str, Any]:
     return {"openapi_extra": {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}}
 
 
-_STREAM: Final = {
+_WHERE: Final = {
+    "name": "where",
+    "in": "query",
+    "description": "The client's own words about where it is, such as its terminal.",
+    "schema": {"type": "string", "default": ""},
+}
+_PLACE: Final = {
     "parameters": [
         {
             "name": "after",
             "in": "query",
             "description": "The number of the last event seen; the header Last-Event-ID says the same, and first.",
             "schema": {"type": "integer", "minimum": 0, "maximum": 10**15 - 1, "default": 0},
-        }
+        },
+        {
+            "name": "watching",
+            "in": "query",
+            "description": "1: a cockpit that gives no orders; it is never shown as driving.",
+            "schema": {"type": "string", "enum": ["0", "1"], "default": "0"},
+        },
+        _WHERE,
     ]
 }
+_STREAM: Final[dict[str, Any]] = {"response_class": EventStream, "openapi_extra": _PLACE}
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from engine.release import VERBS
 LONGEST_BODY = 2 * 1024 * 1024
 LONGEST_TEXT = 10_000  # characters of a reason or a note
 LONGEST_NAME = 500  # characters of anything else that is not a plan
+LONGEST_WHERE = 200  # characters of a client's own words about where it is
+LONGEST_START = 8 * 1024 * 1024  # bytes of a start with its files
 
 B = TypeVar("B", bound="Body")
 
@@ -34,7 +36,12 @@ def _known_verb(verb: str) -> str:
 
 Name = Annotated[str, Field(max_length=LONGEST_NAME)]
 Verb = Annotated[Name, AfterValidator(_known_verb), Field(json_schema_extra={"enum": list(VERBS)})]
-Who = Annotated[Name, Field(description="Taken as it is said.")]
+Who = Annotated[
+    str, Field(deprecated=True, max_length=LONGEST_NAME, description="Not read: the connection says who asks.")
+]
+Where = Annotated[
+    str, Field(max_length=LONGEST_WHERE, description="The client's own words about where it is, such as its terminal.")
+]
 
 
 class PlanBody(Body):
@@ -49,7 +56,8 @@ class PlanBody(Body):
 class StartBody(PlanBody):
     """A start."""
 
-    who: Who = "somebody"
+    who: Who = ""
+    where: Where = ""
     key: Name = Field(default="", description="Names this start: repeated with the same key it attaches.")
 
 
@@ -58,12 +66,14 @@ class OrderBody(Body):
 
     verb: Verb
     id: Annotated[Name, Field(min_length=1)] = Field(description="Names this order: repeated it counts once.")
-    who: Who = "somebody"
+    who: Who = ""
     reason: str = Field(default="", max_length=LONGEST_TEXT)
     stage: Annotated[int, Field(ge=-(10**9), le=10**9)] | None = None
     revision: Name | None = None
     item: Name = Field(default="", description="The checklist's item that is ticked, unticked or waived.")
     override: bool = False
+    break_glass: bool = Field(default=False, description="Roll back although roles forbid it; needs a reason.")
+    where: Where = ""
     asked_at: Annotated[float, Field(gt=-1e12, lt=1e12)] | None = Field(
         default=None, description="When the person was asked, in seconds since the epoch."
     )

@@ -13,6 +13,8 @@ from engine.plan.problem import PlanError
 from engine.serving.answers import Error
 
 MEANINGS = {
+    401: "The caller is not known.",
+    403: "The caller may not do this; the reason says who may.",
     404: "There is no such release.",
     409: "Refused as things stand; the reason says what to do.",
     413: "The body is too long.",
@@ -23,7 +25,7 @@ MEANINGS = {
 
 def may_answer(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For the OpenAPI document: these errors can come."""
-    return {status: {"model": Error, "description": MEANINGS[status]} for status in (*statuses, 500)}
+    return {status: {"model": Error, "description": MEANINGS[status]} for status in (401, 403, *statuses, 500)}
 
 
 def problem(status: int, message: str, headers: Any = None) -> JSONResponse:

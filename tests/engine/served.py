@@ -147,10 +147,10 @@ async def served(monkeypatch: Any) -> AsyncIterator[Served]:
     with tempfile.TemporaryDirectory(prefix="ls-", dir="/tmp") as folder:  # a socket's path is short
         client = EngineClient(folder=Path(folder), who="ann")
         host = Host(Path(folder))
-        server = Server(host)
+        server = Server(host, Path(folder))
         try:
             with bind(Path(client.address)) as listening:
-                running = asyncio.create_task(server.serve(sockets=[listening]))
+                running = asyncio.create_task(server.serve(listening))
                 try:
                     yield Served(host, server, route, client, running)
                 finally:

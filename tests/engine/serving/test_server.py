@@ -18,7 +18,7 @@ from engine.client import Beat, EngineGone, EngineRefused, Said
 from engine.release import VERBS
 from engine.serving import SocketError, bind, own_folder
 from engine.serving import stream as engine_stream
-from engine.serving.bodies import LONGEST_BODY
+from engine.serving.bodies import LONGEST_BODY, LONGEST_START
 from tests.engine.served import PLAN, Served, served
 
 
@@ -203,8 +203,9 @@ async def test_paths_and_methods_that_are_not_there_are_answered_in_json(engine:
 
 
 async def test_a_body_too_long_is_refused_before_it_is_read_whole(engine: Served):
-    status, body = await engine.post("/v1/releases", b" " * (LONGEST_BODY + 1))
-    assert (status, body["error"]) == (413, f"{LONGEST_BODY} bytes at most")
+    for path, longest in (("/v1/doctor", LONGEST_BODY), ("/v1/releases", LONGEST_START)):
+        status, body = await engine.post(path, b" " * (longest + 1))
+        assert (status, body["error"]) == (413, f"{longest} bytes at most")
 
 
 async def test_what_is_no_json_object_is_422(engine: Served):
