@@ -39,7 +39,7 @@ fmt: $(READY)    ## format and mend what can be mended
 	@$(BIN)/ruff format .
 
 bench: $(READY)  ## what was measured, measured again
-	@for bench in journal judge rollback rollback_proxies rollback_kubernetes; do echo "== $$bench"; $(BIN)/python -m bench.$$bench || exit 1; done
+	@for bench in journal orders judge rollback rollback_proxies rollback_kubernetes engine_load; do echo "== $$bench"; $(BIN)/python -m bench.$$bench || exit 1; done
 
 screenshots: $(READY)   ## the pictures of docs/images, from a real release
 	@$(BIN)/python docs/screenshots.py
