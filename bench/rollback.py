@@ -157,7 +157,7 @@ def main(rounds: int) -> None:
     """Measure, and print."""
     measured: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="ls-") as folder, running(Path(folder), base_port=0) as sandbox:
-        client = EngineClient(Path(folder) / "home")
+        client = EngineClient(folder=Path(folder) / "home")
         ensure_engine(client)
         try:
             gateway = Gateway(sandbox.urls.gateway)

@@ -267,7 +267,7 @@ def main(rounds: int) -> None:
         open_shop(kube)
         argo.open()
         journal.create_release("bench-1", "bench", "bench", 1.7e9)
-        client = EngineClient(Path(folder) / "home")
+        client = EngineClient(folder=Path(folder) / "home")
         ensure_engine(client)
         with running_gateway(kube, None, {STABLE: "stable", CANARY: "canary"}):
             bench = Bench(kube, argo, client, metrics)

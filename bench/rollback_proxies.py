@@ -220,7 +220,7 @@ def main(rounds: int) -> None:
     ):
         journal.create_release("bench-1", "bench", "bench", 1.7e9)
         proxies: dict[str, Proxy] = {"haproxy": Haproxy(haproxy, a.url, b.url), "envoy": Envoy(envoy, a.url, b.url)}
-        client = EngineClient(Path(folder) / "home")
+        client = EngineClient(folder=Path(folder) / "home")
         ensure_engine(client)
         try:
             for seq in range(1, rounds + 1):

@@ -9,7 +9,7 @@ import click
 
 from cli.durations import seconds
 from cli.ending import Exit, fail, show
-from engine.client import EngineClient
+from engine.client import EngineClient, home
 from sandbox.faults import CATALOGUE
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def demo(headless: bool, fault: str, max_wait: float | None, as_json: bool) -> N
     name, weight = _fault(fault)
     if not headless and (as_json or max_wait is not None or weight is not None):
         raise click.UsageError("--max-wait, --json and a fault from a weight on need --headless")
-    client = EngineClient()
+    client = EngineClient(folder=home())
     if headless:
         from cli.headless import MAX_WAIT_S, Breakage
 

@@ -90,7 +90,7 @@ def ended_well(command: Callable[[], None], *, as_json: bool = False) -> int:
     except Failed as failed:
         return _said(failed.code, str(failed), as_json, failed.data)
     except EngineGone as error:
-        return _said(Exit.NO_ENGINE, f"{error}\n  start one: laneshift serve (or laneshift start PLAN)", as_json, {})
+        return _said(Exit.NO_ENGINE, f"{error}\n  {error.mend}" if error.mend else str(error), as_json, {})
     except EngineRefused as error:
         return _said(Exit.BAD_INPUT if error.status in BAD_INPUT else Exit.REFUSED, str(error), as_json, {})
     except (BrokenPipeError, ReaderGone):

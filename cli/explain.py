@@ -19,7 +19,7 @@ from engine.client import EngineClient
 def explain(release: str | None, metric: str | None, as_json: bool) -> None:
     """Why the judge says what it says, of all metrics or of one: counts, intervals, evidence, what is needed."""
     client = EngineClient()
-    ident = pick(str(client.folder), release, ended=ENDED)
+    ident = pick(client.address, release, ended=ENDED)
     seen = client.look(ident)
     known = {one["name"]: one for one in seen["metrics"]}
     if metric is not None and metric not in known:

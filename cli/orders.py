@@ -23,7 +23,7 @@ _items = click.argument("items", metavar="ITEM...", nargs=-1, required=True)
 
 def _chosen(release: str | None, verb: str) -> tuple[EngineClient, str]:
     client = EngineClient()
-    return client, pick(str(client.folder), release, ended=ENDED if verb in AFTERWARDS else ())
+    return client, pick(client.address, release, ended=ENDED if verb in AFTERWARDS else ())
 
 
 def _order(release: str | None, verb: str, as_json: bool, **said: Any) -> None:

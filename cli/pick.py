@@ -13,11 +13,11 @@ if TYPE_CHECKING:  # as in `cli.ending`
 ENDED = ("promoted", "rolled_back", "cancelled")
 
 
-def pick(folder: str, name: str | None, *, ended: Collection[str] = ()) -> str:
+def pick(address: str, name: str | None, *, ended: Collection[str] = ()) -> str:
     """The id of the release that `name` means: an id, a service with one release under way, or None with only one in
     all. The latest one that has ended will do where a service is named, and without a name if it ended in a phase of
     `ended`. Ends the command when that is not clear. Raises EngineGone."""
-    held = ask(folder, "GET", "/v1/releases")
+    held = ask(address, "GET", "/v1/releases")
     if name is not None and any(one["release"] == name for one in held):
         return name
     found = [one for one in held if name in (None, one["service"])]

@@ -30,7 +30,7 @@ def status(release: str | None, watching: bool, as_json: bool) -> None:
         text = "\n".join(map(_line, held)) or "no releases"
         show(as_json, [{"release": one.release, "phase": one.phase, "weight": one.weight} for one in held], text)
         return
-    ident = pick(str(client.folder), release, ended=ENDED)
+    ident = pick(client.address, release, ended=ENDED)
     if watching:
         raise SystemExit(asyncio.run(_log(client, ident, as_json)))
     seen = client.look(ident)

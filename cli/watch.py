@@ -23,7 +23,7 @@ def watch(release: str | None, theme: str) -> None:
     """Open the cockpit. It comes and goes as it likes: the release runs in the engine."""
     client = EngineClient()
     ensure_engine(client)
-    open_cockpit(client, pick(str(client.folder), release, ended=ENDED), theme=theme)
+    open_cockpit(client, pick(client.address, release, ended=ENDED), theme=theme)
 
 
 def require_terminal(instead: str) -> None:

@@ -54,7 +54,7 @@ async def _drive(app: Cockpit, demo: Demo, press: Callable[..., Awaitable[None]]
 
 async def _take() -> None:
     with tempfile.TemporaryDirectory(prefix="ls-") as folder:
-        client = EngineClient(Path(folder), who="ana")
+        client = EngineClient(folder=Path(folder), who="ana")
         demo = await asyncio.to_thread(begin_demo, client)
         app = Cockpit(client, demo.release, demo=demo)
         try:

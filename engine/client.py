@@ -1,7 +1,7 @@
 """The one way that any front end talks to an engine.
 
-One-shot orders go over a bare unix socket (`engine.line`): nothing heavy is imported, for whoever rolls back must not
-wait for a library to load. Only `events`, which the cockpit follows, uses httpx.
+One-shot orders go over a bare unix socket or TLS (`engine.line`): nothing heavy is imported, for whoever rolls back
+must not wait for a library to load. Only `events`, which the cockpit follows, uses httpx.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,22 @@ from engine.line import EngineGone, EngineRefused
 if TYPE_CHECKING:
     import subprocess
 
+    import httpx
+
     from engine.events import Event
 
-__all__ = ["Answer", "Beat", "EngineClient", "EngineGone", "EngineRefused", "Said", "Summary", "ensure_engine", "home"]
+__all__ = [
+    "Answer",
+    "Beat",
+    "EngineClient",
+    "EngineGone",
+    "EngineRefused",
+    "Here",
+    "Said",
+    "Summary",
+    "ensure_engine",
+    "home",
+]
 
 LOG_NAME = "engine.log"
 START_LIMIT_S = 15.0
@@ -35,11 +48,22 @@ _started: list[subprocess.Popen[bytes]] = []  # engines outlive who starts them;
 
 
 @dataclass(frozen=True, slots=True)
+class Here:
+    """Somebody who is attached to a release: since when, and whether the release's last order was theirs."""
+
+    who: str
+    where: str
+    since: float
+    driving: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Beat:
-    """The engine is there; its time, and what is wrong with it."""
+    """The engine is there; its time, what is wrong with it, and who is attached."""
 
     at: float
     notices: tuple[str, ...] = ()
+    here: tuple[Here, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +93,8 @@ class Summary:
     weight: float | None
     target: str = ""
     paused_by: str = ""
+    here: int = 0
+    holder: str = ""
 
 
 def home() -> Path:
@@ -77,13 +103,33 @@ def home() -> Path:
 
 
 class EngineClient:
-    """Talks to the engine of one state folder."""
+    """Talks to the engine at one address."""
 
-    def __init__(self, folder: Path | None = None, who: str | None = None) -> None:
-        """`folder`: the state folder, by default `home()`; `who` is written beside every order."""
+    def __init__(
+        self,
+        address: str | None = None,
+        who: str | None = None,
+        *,
+        folder: Path | None = None,
+        read_only: bool = False,
+    ) -> None:
+        """`address` is a socket's path or `https://host:port`, by default `line.address()`; with `folder`, it is the
+        engine of that state folder. `who` is how this person is called here; the engine goes by what the connection
+        proves. With `read_only` no order leaves this client."""
+        self.address = address or (line.own_address(str(folder)) if folder else line.address())
         self.folder = folder or home()
-        self.socket = self.folder / line.SOCKET_NAME
         self.who = who or line.user()
+        self.read_only = read_only
+
+    @property
+    def is_own(self) -> bool:
+        """Is it the engine of the user's own state folder, which may be started from here?"""
+        return self.address == line.own_address(str(self.folder))
+
+    @property
+    def socket(self) -> Path:
+        """The path of the engine's unix socket, where the address is one."""
+        return Path(self.address)
 
     # --- one-shot
 
@@ -95,7 +141,7 @@ class EngineClient:
         limit_s: float = line.ANSWER_LIMIT_S,
     ) -> Any:
         """One request, one JSON answer. Raises EngineGone, EngineRefused."""
-        return line.ask(str(self.folder), method, path, body, limit_s)
+        return line.ask(self.address, method, path, body, limit_s)
 
     def is_there(self) -> bool:
         """Does an engine answer?"""
@@ -103,11 +149,15 @@ class EngineClient:
             self.ask("GET", "/v1/engine", limit_s=HERE_LIMIT_S)
         except EngineGone:
             return False
+        except EngineRefused:
+            return True  # it answers, though not to us
         return True
 
     def give(self, release: str, verb: str, **said: Any) -> Answer:
         """Give an order; `said` are its fields. Raises EngineGone, EngineRefused for an unknown release."""
-        why = line.give(str(self.folder), release, {"verb": verb, **_present(said)}, who=self.who)
+        if self.read_only:
+            return Answer(accepted=False, why=f"{verb}: this cockpit only looks (--read-only)")
+        why = line.give(self.address, release, {"verb": verb, **_present(said)}, who=self.who)
         return Answer(accepted=not why, why=why)
 
     def held(self) -> list[Summary]:
@@ -119,13 +169,24 @@ class EngineClient:
         seen: dict[str, Any] = self.ask("GET", line.release_path(release))
         return seen
 
-    def begin(self, plan: str, name: str, *, canary: str = "", key: str = "", observe: bool = False) -> str:
+    def begin(
+        self,
+        plan: str,
+        name: str,
+        *,
+        canary: str = "",
+        key: str = "",
+        observe: bool = False,
+        files: Sequence[Mapping[str, str]] = (),
+    ) -> str:
         """Start a release of this plan's text, or only judge what something else does (`observe`); returns its id.
+
+        `files` are those that the plan names: each its `name`, `sha256` and `content`.
 
         Raises EngineGone, EngineRefused.
         """
         body = {"plan": plan, "name": name, "who": self.who, "canary": canary, "key": key, "observe": observe}
-        return str(self.ask("POST", "/v1/releases", body)["release"])
+        return str(self.ask("POST", "/v1/releases", body | ({"files": list(files)} if files else {}))["release"])
 
     def examine(self, plan: str, name: str, *, canary: str = "", observe: bool = False) -> list[dict[str, str]]:
         """Try what a release of this plan's text will need; each finding's grade, what, said and mend.
@@ -160,28 +221,48 @@ class EngineClient:
 
         from engine.events import from_data
 
-        transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
-        limits = httpx.Timeout(BEATS_LIMIT_S)
-        path = f"http://engine{line.release_path(release, '/events')}"
+        asked = {"after": str(after), "where": line.where(self.address)} | ({"watching": "1"} if self.read_only else {})
         try:
             async with (
-                httpx.AsyncClient(transport=transport, timeout=limits) as http,
-                http.stream("GET", path, params={"after": after}) as answer,
+                self._open() as http,
+                http.stream("GET", line.release_path(release, "/events"), params=asked) as answer,
             ):
                 if answer.is_error:
                     await answer.aread()
-                    raise EngineRefused(answer.status_code, answer.json().get("error", ""))
+                    line.answer_of(self.address, answer.status_code, answer.content)
                 async for kind, seq, data in _messages(answer.aiter_lines()):
                     if kind == "beat":
-                        yield Beat(data["at"], tuple(data["notices"]))
+                        yield _beat(data)
                     else:
                         yield Said(seq, from_data(kind, data.pop("at"), data))
         except httpx.HTTPError as error:
             raise EngineGone(f"the engine is gone: {str(error) or type(error).__name__}") from error
 
+    def _open(self) -> httpx.AsyncClient:
+        """What follows a stream at the address. Raises EngineGone."""
+        import httpx
+
+        limits = httpx.Timeout(BEATS_LIMIT_S)
+        if not self.address.startswith("/"):
+            from engine.line_tls import authorization, context, host_of
+
+            host, port = host_of(self.address)
+            host = f"[{host}]" if ":" in host else host
+            transport = httpx.AsyncHTTPTransport(verify=context())
+            return httpx.AsyncClient(
+                base_url=f"https://{host}:{port}", transport=transport, timeout=limits, headers=authorization()
+            )
+        transport = httpx.AsyncHTTPTransport(uds=self.address)
+        return httpx.AsyncClient(base_url="http://engine", transport=transport, timeout=limits)
+
 
 def _present(said: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
+
+
+def _beat(data: Mapping[str, Any]) -> Beat:
+    here = tuple(Here(one["who"], one["where"], one["since"], one["driving"]) for one in data.get("here", ()))
+    return Beat(data["at"], tuple(data["notices"]), here)
 
 
 def _summary(one: Mapping[str, Any]) -> Summary:
@@ -193,6 +274,8 @@ def _summary(one: Mapping[str, Any]) -> Summary:
         weight=one["weight"]["observed"],
         target=one["target"],
         paused_by=one["paused_by"],
+        here=one.get("here", 0),
+        holder=one.get("holder", ""),
     )
 
 
@@ -213,7 +296,13 @@ async def _messages(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, int, 
 
 
 def ensure_engine(client: EngineClient) -> None:
-    """Start an engine, detached from this terminal, unless one answers. Raises EngineGone with the log's end."""
+    """Start the user's own engine, detached from this terminal, unless one answers. Another's is never started.
+
+    Raises EngineGone: with the end of the log of one that can't start, and with what to do where another's is away.
+    """
+    if not client.is_own:
+        client.ask("GET", "/v1/engine", limit_s=HERE_LIMIT_S)
+        return
     if client.is_there():
         return
     client.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -241,11 +330,17 @@ def _start_engine(folder: Path, log: Path) -> subprocess.Popen[bytes]:
         log.chmod(0o600)
         # -P: a folder called cli where this runs must not be taken for the package.
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "cli.main", "serve"],
+            [sys.executable, "-P", "-m", "cli.main", "serve", "--unsupervised"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
             cwd="/",
-            env={**os.environ, "LANESHIFT_HOME": str(folder)},
+            env={**_own_environment(), "LANESHIFT_HOME": str(folder)},
         )
+
+
+def _own_environment() -> dict[str, str]:
+    """Ours, without what is said to us alone: which engine we talk to, and to which service manager."""
+    foreign = ("LANESHIFT_ENGINE", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+    return {name: value for name, value in os.environ.items() if name not in foreign}

@@ -14,7 +14,7 @@ SERVE = [sys.executable, "-m", "cli.main", "serve"]
 
 def until_it_answers(home) -> None:
     deadline = time.monotonic() + 20
-    while not EngineClient(home).is_there():
+    while not EngineClient(folder=home).is_there():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -37,7 +37,7 @@ def test_a_second_one_is_refused_and_the_first_lives_on(home):
         second = subprocess.run(SERVE, check=False, capture_output=True, text=True, timeout=20)
         assert second.returncode == 4
         assert second.stderr.splitlines()[-1].startswith("laneshift: ")
-        assert EngineClient(home).is_there()
+        assert EngineClient(folder=home).is_there()
         running.terminate()
 
 

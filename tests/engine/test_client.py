@@ -47,13 +47,13 @@ def answering(folder: Path, raw: bytes):
 )
 def test_what_is_no_answer_of_an_engine_is_said(folder, raw):
     with answering(folder, raw), pytest.raises(EngineGone, match="no engine, or it ended in mid-answer"):
-        EngineClient(folder).ask("GET", "/v1/engine")
+        EngineClient(folder=folder).ask("GET", "/v1/engine")
 
 
 def test_a_refusal_without_words_says_its_status(folder):
     refusal = b"HTTP/1.1 503 Busy\r\n\r\n[]"
     with answering(folder, refusal), pytest.raises(EngineRefused, match="the engine answered 503") as refused:
-        EngineClient(folder).ask("GET", "/v1/engine")
+        EngineClient(folder=folder).ask("GET", "/v1/engine")
     assert refused.value.status == 503
 
 
@@ -62,26 +62,26 @@ def test_an_engine_that_does_not_answer_in_time_is_gone_and_may_still_act(folder
         listening.bind(str(folder / line.SOCKET_NAME))
         listening.listen()
         with pytest.raises(EngineGone, match=r"does not answer within 0\.05 s; it may still act"):
-            line.ask(str(folder), "GET", "/v1/engine", limit_s=0.05)
+            line.ask(line.own_address(str(folder)), "GET", "/v1/engine", limit_s=0.05)
 
 
 def test_where_no_engine_is_the_place_is_named(folder):
     with pytest.raises(EngineGone, match=f"no engine answers at {folder}/engine.sock: No such file"):
-        EngineClient(folder).held()
-    assert not EngineClient(folder).is_there()
+        EngineClient(folder=folder).held()
+    assert not EngineClient(folder=folder).is_there()
     with pytest.raises(EngineGone, match="too long"):
-        EngineClient(folder / ("x" * 200)).held()
+        EngineClient(folder=folder / ("x" * 200)).held()
 
 
 def test_a_releases_name_stays_in_its_place(folder):
     with answering(folder, b"HTTP/1.1 200 OK\r\n\r\n{}") as heard:
-        EngineClient(folder).look("a/b ä\r\nX: y?#\udcff")
+        EngineClient(folder=folder).look("a/b ä\r\nX: y?#\udcff")
     assert heard[0].startswith(b"GET /v1/releases/a%2Fb%20%C3%A4%0D%0AX%3A%20y%3F%23%FF HTTP/1.1\r\nHost: engine\r\n")
 
 
 def test_an_order_carries_who_gives_it_and_only_what_was_said(folder):
     with answering(folder, b'HTTP/1.1 409 Conflict\r\n\r\n{"error": "no"}') as heard:
-        answer = EngineClient(folder, who="ann").give("shop-1", "advance", stage=0, revision=None, asked_at=None)
+        answer = EngineClient(folder=folder, who="ann").give("shop-1", "advance", stage=0, revision=None, asked_at=None)
     assert (answer.accepted, answer.why) == (False, "no")
     body = heard[0].partition(b"\r\n\r\n")[2]
     assert b'"who": "ann"' in body
@@ -108,12 +108,12 @@ def test_a_user_without_a_name_is_a_number(monkeypatch):
 
 async def test_a_stream_from_nowhere_is_an_engine_that_is_gone(folder):
     with pytest.raises(EngineGone):
-        _ = [heard async for heard in EngineClient(folder).events("shop-1")]
+        _ = [heard async for heard in EngineClient(folder=folder).events("shop-1")]
 
 
 @pytest.mark.real
 def test_an_engine_is_started_once_and_ends_in_silence(folder):
-    client = EngineClient(folder / "home")
+    client = EngineClient(folder=folder / "home")
     ensure_engine(client)
     try:
         first = client.ask("GET", "/v1/engine")
@@ -134,7 +134,7 @@ def test_an_engine_that_cannot_start_says_why(folder, monkeypatch):
     (folder / "journal.db").mkdir()
     monkeypatch.setattr(engine_client, "OTHER_LIMIT_S", 0.1)
     with pytest.raises(EngineGone, match=r"could not be started; the end of .*engine\.log:\n(.|\n)*laneshift: "):
-        ensure_engine(EngineClient(folder))
+        ensure_engine(EngineClient(folder=folder))
 
 
 def test_it_is_this_python_that_runs_the_engine(folder, monkeypatch):
@@ -149,5 +149,5 @@ def test_it_is_this_python_that_runs_the_engine(folder, monkeypatch):
 
     monkeypatch.setattr("subprocess.Popen", Ended)
     with pytest.raises(EngineGone):
-        ensure_engine(EngineClient(folder))
-    assert started == [([sys.executable, "-P", "-m", "cli.main", "serve"], str(folder), True)]
+        ensure_engine(EngineClient(folder=folder))
+    assert started == [([sys.executable, "-P", "-m", "cli.main", "serve", "--unsupervised"], str(folder), True)]

@@ -140,7 +140,7 @@ def test_a_second_engine_on_the_same_journal_refuses_and_harms_nothing() -> None
         assert place.engine is not None
         assert place.spawn().wait(20) == REFUSED
         assert f"process {place.engine.pid}" in (place.home / "engine.log").read_text()
-        assert EngineClient(place.home).ask("GET", "/v1/engine")["pid"] == place.engine.pid
+        assert EngineClient(folder=place.home).ask("GET", "/v1/engine")["pid"] == place.engine.pid
         place.order("rollback")
         place.ends("rolled_back")
         assert script_path(place.home, place.release).exists()

@@ -41,7 +41,7 @@ def servers() -> Iterator[dict[str, Answering]]:
 def client() -> Iterator[EngineClient]:
     """An engine of the test's own; a unix socket's path must be short."""
     with tempfile.TemporaryDirectory(prefix="ls-") as folder:
-        made = EngineClient(Path(folder), who="ada")
+        made = EngineClient(folder=Path(folder), who="ada")
         ensure_engine(made)
         yield made
         made.ask("POST", "/v1/stop")

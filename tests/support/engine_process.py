@@ -20,7 +20,7 @@ import httpx
 
 from engine.client import EngineClient, EngineGone
 from engine.controller import events_of
-from engine.events import Event
+from engine.events import Event, ShiftConfirmed
 from engine.journal.store import Journal
 from engine.script import script_path
 from sandbox import process as sandbox_process
@@ -67,7 +67,7 @@ class EngineStand:
     release: str = ""
 
     def __post_init__(self) -> None:
-        self.client = EngineClient(self.home, who="ada")
+        self.client = EngineClient(folder=self.home, who="ada")
 
     # --- the engine
 
@@ -114,8 +114,9 @@ class EngineStand:
         self.until(lambda: self.look()["phase"] == phase, limit)
 
     def at_stage(self, stage: int) -> None:
-        """Until this stage's weight is in effect."""
+        """Until this stage's weight is in effect, and recorded: what is shown may be some ms ahead of the journal."""
         self.until(lambda: self.look()["stage"] == stage and self.look()["step"] != "shift")
+        self.until(lambda: sum(isinstance(event, ShiftConfirmed) for event in self.history()) > stage)
 
     def history(self) -> list[Event]:
         """All events, as the journal has them, engine or no engine."""

@@ -77,7 +77,7 @@ def terminal(home: Path) -> Iterator[Terminal]:
     yield opened
     opened.kill()
     with suppress(EngineGone):
-        EngineClient(home).ask("POST", "/v1/stop")
+        EngineClient(folder=home).ask("POST", "/v1/stop")
     with suppress(FileNotFoundError):
         os.kill(Ready.read((home / "sandbox" / READY_NAME).read_text()).pid, signal.SIGTERM)
 
@@ -90,7 +90,7 @@ def test_a_release_is_driven_and_rolled_back_with_keys_alone(home: Path, termina
     terminal.shows("BAKING", "5% observed", "error_rate", limit=30)
 
     terminal.kill()  # the line is lost in mid-release
-    assert EngineClient(home).look("shop-1")["phase"] == "stage"
+    assert EngineClient(folder=home).look("shop-1")["phase"] == "stage"
     terminal.run("watch", width=120, height=35)
     screen = terminal.shows("BAKING", "5% observed", "CHECKLIST")
     assert "laneshift" not in screen.splitlines()[0]
@@ -99,7 +99,7 @@ def test_a_release_is_driven_and_rolled_back_with_keys_alone(home: Path, termina
     terminal.shows("Roll back shop to v1.4.0?", "Cancel")
     terminal.press("y")
     terminal.shows("ROLLED BACK", "all traffic is on stable v1.4.0", limit=20)
-    assert EngineClient(home).look("shop-1")["weight"]["observed"] == 0
+    assert EngineClient(folder=home).look("shop-1")["weight"]["observed"] == 0
     terminal.press("q")
     deadline = time.monotonic() + 10
     while terminal.is_open() and time.monotonic() < deadline:
