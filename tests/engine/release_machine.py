@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine import events as ev
-from engine.events import CheckList, CheckOutcome, Event, Rules
+from engine.events import CheckList, CheckOutcome, Event, GateRule, Rules
 from engine.gates import blockers, refusal
 from engine.inputs import (
     Answered,
@@ -34,7 +34,18 @@ from tests.engine.release_driver import PREVIEW, STAGES, START, creation, rules,
 from tests.engine.release_witness import Witness
 from tests.engine.worlds import World, Write, step_of, write_of
 
-PEOPLE = st.sampled_from(["ada", "bob"])
+PEOPLE = st.sampled_from(["ada", "bob", "carol"])
+GATES = st.sampled_from(
+    [
+        None,
+        None,
+        GateRule(approvers=1),
+        GateRule(approvers=2, expires_s=300.0),
+        GateRule(approvers=2, expires_s=300.0, then="rollback"),
+        GateRule(expires_s=120.0, then="rollback"),
+    ]
+)
+LEASES_S = st.sampled_from([0.0, 0.0, 5.0, 30.0])  # how long the engine before may still write after a take-over
 WAITS = st.sampled_from([0.1, 1.0, 2.0, 5.0, 12.0, 61.0, 121.0, 301.0, 4000.0])
 WEIGHTS = st.sampled_from([0, 2, 5, 25, 50, 100])
 PLANS = st.fixed_dictionaries(
@@ -51,6 +62,7 @@ PLANS = st.fixed_dictionaries(
         "drain_s": st.sampled_from([0.0, 30.0]),
         "capacity_s": st.just(60.0),
         "stages": st.sampled_from([STAGES, STAGES, PREVIEW]),
+        "gate": GATES,
     }
 )
 
@@ -77,9 +89,18 @@ class Traffic(RuleBasedStateMachine):
     sound = False
     starts: tuple[int, ...] = (2, 3, 4, 6, 9)
 
-    @initialize(chosen=PLANS, wanted=st.sampled_from(["", "v2"]), full=st.sampled_from([None, 2, 4]), data=st.data())
-    def begin(self, chosen: dict[str, Any], wanted: str, full: int | None, data: st.DataObject) -> None:
+    @initialize(
+        chosen=PLANS,
+        gate=GATES,
+        wanted=st.sampled_from(["", "v2"]),
+        full=st.sampled_from([None, 2, 4]),
+        data=st.data(),
+    )
+    def begin(
+        self, chosen: dict[str, Any], gate: GateRule | None, wanted: str, full: int | None, data: st.DataObject
+    ) -> None:
         self.now = START
+        chosen["stages"] = tuple(replace(stage, gate=gate) for stage in chosen["stages"])
         self.world = World(full=full, stable_ready=full or 2)
         self.scales: list[int] = []
         self.lettings_go = 0
@@ -138,7 +159,12 @@ class Traffic(RuleBasedStateMachine):
     def order(self, verb: str, **fields: Any) -> list[Event]:
         order = Order(at=self.now, id=f"o{len(self.orders)}", verb=verb, **fields)
         self.orders.append(order)
-        return self.tell(order)
+        said = self.tell(order)
+        answers = [event for event in said if isinstance(event, ev.OrderAccepted | ev.OrderRefused)]
+        assert [event.order for event in answers] == [order.id], "each order is answered, and once"
+        why = answers[0].why if isinstance(answers[0], ev.OrderRefused) else ""
+        assert self.state.answer_to(order.id) == why
+        return said
 
     # --- time, readings, looks
 
@@ -168,12 +194,15 @@ class Traffic(RuleBasedStateMachine):
     def the_router_is_lost(self) -> None:
         self.tell(Observed(at=self.now, begun=self.now, seen=None, problem="refused"))
 
-    def _look(self, verdicts: tuple[Verdict, ...], problem: str = "") -> None:
+    def _look(self, verdicts: tuple[Verdict, ...], problem: str = "", *, held: bool = True) -> None:
         unread = self.state.router_problem or self.state.observed_at is None
         weight = None if unread else self.state.observed
         served = {"canary": 10 * (weight or 0), "stable": 1000 - 10 * (weight or 0)}
         samples = () if problem else tuple(sample(one.metric, **served) for one in verdicts)
-        self.tell(Looked(at=self.now, weight=weight, samples=samples, verdicts=verdicts, problem=problem))
+        looked = Looked(at=self.now, weight=weight, samples=samples, verdicts=verdicts, problem=problem, held=held)
+        baked = self.state.baked_s
+        self.tell(looked)
+        assert held or self.state.baked_s <= baked, "a look without the lease is no bake"
 
     # --- writes
 
@@ -266,14 +295,15 @@ class Traffic(RuleBasedStateMachine):
     def another_canary_runs(self, version: str) -> None:
         self.world.canary = version
 
-    @rule()
-    def the_engine_is_killed(self) -> None:
+    @rule(lease=LEASES_S)
+    def the_engine_is_killed(self, lease: float) -> None:
         again = fold([stored(event) for event in self.events])
         assert again == self.state, "the journal alone rebuilds the release"
         self.world.engine_dies()
         self.asked, self.reading, self.scales, self.lettings_go = [], None, [], 0
         self.now += 1
-        self.tell(Took(at=self.now, epoch=self.state.epoch + 1))
+        raise_after = self.now + lease if lease else 0.0
+        self.tell(Took(at=self.now, epoch=self.state.epoch + 1, engine="engine-b", raise_after=raise_after))
 
     @rule(who=PEOPLE)
     def somebody_retries(self, who: str) -> None:
@@ -309,6 +339,7 @@ class Traffic(RuleBasedStateMachine):
             self.the_router_is_read()
 
     def _roll_back(self, who: str) -> None:
+        self.tell(Clock(at=self.now))  # what is due by now is not what the order did
         over = self.state.phase is Phase.CANCELLED
         too_late = self.state.phase is Phase.PROMOTED and (
             self.state.keep_until is None or self.now > self.state.keep_until
@@ -317,6 +348,13 @@ class Traffic(RuleBasedStateMachine):
         assert isinstance(said[0], ev.OrderRefused if over or too_late else ev.OrderAccepted)
         if not (over or too_late):
             assert self.state.phase in GOING_BACK | {Phase.ROLLED_BACK}
+
+    @rule(who=PEOPLE, reason=st.sampled_from(["", "known"]))
+    def somebody_approves(self, who: str, reason: str) -> None:
+        self._approve(who, reason)
+
+    def _approve(self, who: str, reason: str = "") -> None:
+        self.order("approve", who=who, reason=reason, stage=self.state.stage, revision=self.state.revision)
 
     # --- walks that lead deep
 
@@ -333,6 +371,8 @@ class Traffic(RuleBasedStateMachine):
     def _prepare_and_advance(self) -> None:
         for item in ("smoke", "security"):
             self.order("tick", who="ada", item=item)
+        for who in ("ada", "bob"):
+            self._approve(who)
         self.order("advance", who="ada", stage=self.state.stage, revision=self.state.revision)
 
     def _the_world_answers(self) -> None:
@@ -377,6 +417,7 @@ class Traffic(RuleBasedStateMachine):
         expired = self.state.phase is Phase.PROMOTED and (
             self.state.keep_until is None or self.now > self.state.keep_until
         )
+        self.tell(Clock(at=self.now))
         over = self.state.phase is Phase.CANCELLED or expired
         self.world.stable_ready = self.world.canary_ready = self.world.full or 2
         self.world.pending = ""

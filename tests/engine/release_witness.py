@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine import events as ev
-from engine.events import ENGINE, CheckOutcome, Event, Rules
+from engine.events import ENGINE, CheckOutcome, Event, GateRule, Rules
 from engine.inputs import Answered, FinishTried, Input, LetGo, Looked, Observation, Observed, Took
 from engine.judge import Outcome
 from engine.state import FINAL, FORWARD, GOING_BACK, Phase, State
@@ -46,6 +46,11 @@ class Witness:
     finish_begun: bool = False
     put_back: int = 0
     gave_back: bool = False
+    raise_after: float = 0.0
+    approved: set[str] = field(default_factory=set)
+    gate_reached: bool = False
+    gate_until: float | None = None
+    gate_expired: bool = False
 
     # --- inputs
 
@@ -54,7 +59,7 @@ class Witness:
         if isinstance(given, Took):
             self.read, self.good_at, self.raises_out, self.tickets = None, None, set(), {}
             self.refused_last = self.refused_last or (self.last is not None and not self.confirmed)
-            self.waits_for_answer = False
+            self.waits_for_answer, self.raise_after = False, given.raise_after
         elif isinstance(given, Observed):
             self._observed(given)
         elif isinstance(given, Looked):
@@ -80,13 +85,21 @@ class Witness:
 
     def _looked(self, given: Looked) -> None:
         in_place = given.weight == self.desired and not self.seen.pending
-        good = (self.confirmed or self._previews()) and not given.problem and in_place
+        good = (self.confirmed or self._previews()) and not given.problem and in_place and given.held
         if good and self.good_at is not None:
             self.good_s += min(given.at - self.good_at, 2 * self.rules.interval_s)
         self.good_at = given.at if good else None
         if given.verdicts:
+            self._what_turns_bad_is_not_approved(given)
             self.verdicts = {verdict.metric: verdict.outcome for verdict in given.verdicts}
             self.requests = max(verdict.canary.total for verdict in given.verdicts)
+
+    def _what_turns_bad_is_not_approved(self, given: Looked) -> None:
+        judged = {metric.name for metric in self.rules.metrics if metric.judged}
+        for verdict in given.verdicts:
+            was = self.verdicts.get(verdict.metric)
+            if verdict.outcome is Outcome.FAIL and was not in (None, Outcome.FAIL) and verdict.metric in judged:
+                self.approved.clear()
 
     def _answered(self, given: Answered) -> None:
         self._raise_answered(given.number)
@@ -117,6 +130,7 @@ class Witness:
         accepted = {event.verb for event in said if isinstance(event, ev.OrderAccepted)}
         entered = any(isinstance(event, ev.StageEntered) for event in said)
         for event in said:
+            self._people(event, before)
             if isinstance(event, ev.StageEntered | ev.FinishStarted):
                 self._goes_forward(event, before, accepted)
             elif isinstance(event, ev.ShiftIntended):
@@ -132,6 +146,45 @@ class Witness:
                 self._gives_back(event, after)
             else:
                 self._takes_note(event)
+
+    def _people(self, event: Event, before: State) -> None:
+        """Gates and approvals, kept apart from all the rest."""
+        if isinstance(event, ev.Approved):
+            assert event.who not in self.approved, "each approval is another person's"
+            assert event.stage == self.stage
+            assert event.revision == before.revision
+            assert not self.gate_expired
+            self.approved.add(event.who)
+        elif isinstance(event, ev.GateReached):
+            gate = self._gate()
+            assert gate is not None
+            self.gate_reached, self.gate_expired = True, False
+            self.gate_until = None if gate.expires_s is None else event.at + gate.expires_s
+        elif isinstance(event, ev.GateExpired):
+            assert self.gate_until is not None
+            assert event.at >= self.gate_until
+            self.approved.clear()
+            self.gate_until, self.gate_expired = None, True
+        elif isinstance(event, ev.ApprovalsVoided):
+            self.approved.clear()
+        elif isinstance(event, ev.RollbackStarted | ev.Cancelled):
+            self._leaves_the_gate()
+
+    def _gate(self) -> GateRule | None:
+        return self.rules.gate if self.stage < 0 else self.rules.stages[self.stage].gate
+
+    def _leaves_the_gate(self) -> None:
+        self.approved.clear()
+        self.gate_reached, self.gate_until, self.gate_expired = False, None, False
+
+    def _gate_is_passed(self, event: ev.StageEntered | ev.FinishStarted) -> None:
+        gate = self._gate()
+        if gate is None:
+            return
+        assert len(self.approved) >= gate.approvers, "nothing stands for people"
+        assert self.gate_reached or event.override
+        assert not self.gate_expired
+        assert self.gate_until is None or event.at < self.gate_until
 
     def _takes_note(self, event: Event) -> None:
         if isinstance(event, ev.RevisionChanged):
@@ -157,6 +210,7 @@ class Witness:
     def _begins(self, stage: int) -> None:
         self.stage, self.good_s, self.good_at, self.requests, self.confirmed = stage, 0.0, None, 0.0, False
         self.awaited = None
+        self._leaves_the_gate()
         self.verdicts.clear()
         for known in (self.passed, self.tickets):
             for key in [key for key in known if key[0] == "stage"]:
@@ -169,6 +223,8 @@ class Witness:
         assert self.read[0] == self.desired
         assert not self.seen.pending
         assert self.stage < 0 or self.desired == self.rules.stages[self.stage].weight, "no stage is skipped"
+        assert event.at >= self.raise_after, "a write of the engine before may still land"
+        self._gate_is_passed(event)
         if event.override:
             assert event.override.strip()
             assert self.stage >= 0
@@ -181,6 +237,7 @@ class Witness:
             self._begins(event.stage)
         else:
             assert self.stage == len(self.rules.stages) - 1
+            self._leaves_the_gate()
 
     def _stage_is_proven(self) -> None:
         rule = self.rules.stages[self.stage]
@@ -205,6 +262,7 @@ class Witness:
             assert event.weight == self.rules.stages[self.stage].weight
             assert not self.seen.pending or event.weight <= self.seen.weight
             self._both_sides_carry(event.weight)
+            assert event.weight <= (event.base or 0) or event.at >= self.raise_after
             if not entered and "retry" not in accepted:
                 self._goes_on_with(event, before)
             self.raises_out.add(event.number)
@@ -226,6 +284,7 @@ class Witness:
         assert self.rules.finish != "swap"
         assert self.stage == len(self.rules.stages) - 1
         assert before.phase in FORWARD
+        assert event.at >= self.raise_after
         self.finish_begun = True
         self.raises_out.add(event.number)
 
@@ -263,6 +322,7 @@ class Witness:
         """Harm has its consequence, in whatever state; an overdue question too."""
         if after.phase in FORWARD:
             assert all(question.due > given.at for question in after.questions.values())
+            assert self.gate_until is None or given.at < self.gate_until, "a gate expires in time, paused or not"
         if not isinstance(given, Looked) or before.phase not in FORWARD or not self.moved:
             return
         judged = {metric.name for metric in self.rules.metrics if metric.judged}

@@ -16,12 +16,13 @@ from engine import events as ev
 from engine.events import CheckOutcome
 from engine.inputs import JournalSlow, SupersedeOld
 from engine.judge import Outcome
-from engine.state import Phase
+from engine.state import GOING_BACK, Phase
 from tests.engine.release_driver import START, verdict
 from tests.engine.release_machine import PEOPLE, Traffic
 
 OUTCOMES = st.sampled_from([Outcome.PASS] * 3 + list(Outcome))
 ANSWERS = st.sampled_from([CheckOutcome.PASS, *CheckOutcome])
+REASONS = st.sampled_from(["", "  ", "known"])
 ITEM_NAMES = st.sampled_from(["smoke", "security", "?"])
 
 
@@ -30,10 +31,19 @@ class Releases(Traffic):
 
     starts = tuple(range(10))
 
-    @rule(errors=OUTCOMES, latency=OUTCOMES, cpu=OUTCOMES, alert=st.booleans(), requests=st.sampled_from([0, 99, 1000]))
-    def the_judge_looks(self, errors: Outcome, latency: Outcome, cpu: Outcome, alert: bool, requests: int) -> None:
+    @rule(
+        errors=OUTCOMES,
+        latency=OUTCOMES,
+        cpu=OUTCOMES,
+        alert=st.booleans(),
+        requests=st.sampled_from([0, 99, 1000]),
+        held=st.sampled_from([True, True, False]),
+    )
+    def the_judge_looks(
+        self, errors: Outcome, latency: Outcome, cpu: Outcome, alert: bool, requests: int, held: bool
+    ) -> None:
         said = {"errors": errors, "latency": latency, "cpu": cpu}
-        self._look(tuple(verdict(name, out, requests=requests, alert=alert) for name, out in said.items()))
+        self._look(tuple(verdict(name, out, requests=requests, alert=alert) for name, out in said.items()), held=held)
 
     @rule(problem=st.sampled_from(["no scrape", "timeout"]))
     def the_source_is_blind(self, problem: str) -> None:
@@ -68,22 +78,48 @@ class Releases(Traffic):
     def a_check_answers_twice(self, data: st.DataObject) -> None:
         self.tell(replace(data.draw(st.sampled_from(self.old_answers)), at=self.now))
 
-    @rule(who=PEOPLE, override=st.booleans(), reason=st.sampled_from(["", "  ", "known"]))
+    @rule(who=PEOPLE, override=st.booleans(), reason=REASONS)
     def somebody_advances(self, who: str, override: bool, reason: str) -> None:
         meant = {"stage": self.state.stage, "revision": self.state.revision}
         self.order("advance", who=who, override=override, reason=reason, **meant)
 
-    @rule(stage=st.sampled_from([None, -1, 0, 1, 2, 3]), revision=st.sampled_from([None, "another"]))
-    def somebody_advances_what_is_not_there(self, stage: int | None, revision: str | None) -> None:
-        said = self.order("advance", who="ada", stage=stage, revision=revision, override=True, reason="stale")
-        assert isinstance(said[0], ev.OrderRefused)
-        assert said[0].why
+    @rule(
+        verb=st.sampled_from(["advance", "approve"]),
+        stage=st.sampled_from([None, -1, 0, 1, 2, 3]),
+        revision=st.sampled_from([None, "another"]),
+    )
+    def somebody_decides_on_what_is_not_there(self, verb: str, stage: int | None, revision: str | None) -> None:
+        said = self.order(verb, who="ada", stage=stage, revision=revision, override=True, reason="stale")
+        assert [event.why for event in said if isinstance(event, ev.OrderRefused)]
+
+    @rule(verb=st.sampled_from(["resume", "retry"]), stage=st.sampled_from([-1, 0, 1]))
+    def somebody_orders_what_was_meant_for_then(self, verb: str, stage: int) -> None:
+        going_back = self.state.phase in GOING_BACK
+        stale = stage != self.state.stage
+        said = self.order(verb, who="ada", stage=stage, reason="stale")
+        refused = any(isinstance(event, ev.OrderRefused) for event in said)
+        assert refused or not stale or (verb == "retry" and going_back)
+
+    @rule(verb=st.sampled_from(["advance", "approve", "rollback", "pause"]), glass=st.booleans(), why=REASONS)
+    def somebody_orders_what_they_may_not(self, verb: str, glass: bool, why: str) -> None:
+        meant = {"stage": self.state.stage, "revision": self.state.revision}
+        said = self.order(verb, who="eve", forbidden="eve may not", break_glass=glass, reason=why, **meant)
+        broken = [event for event in said if isinstance(event, ev.GlassBroken)]
+        accepted = any(isinstance(event, ev.OrderAccepted) for event in said)
+        assert accepted == bool(broken)
+        assert not broken or (verb == "rollback" and glass and why.strip())
 
     @rule()
     def two_people_press_the_same_key(self) -> None:
         meant = {"stage": self.state.stage, "revision": self.state.revision, "override": True, "reason": "go"}
         said = self.order("advance", who="ada", **meant) + self.order("advance", who="bob", **meant)
         assert sum(isinstance(event, ev.StageEntered | ev.FinishStarted) for event in said) <= 1
+
+    @rule()
+    def one_person_approves_twice(self) -> None:
+        for _ in range(2):
+            self._approve("ada", "trust")
+        assert sum(said.who == "ada" for said in self.state.approvals) <= 1
 
     @rule(who=PEOPLE, verb=st.sampled_from(["pause", "resume", "retry", "note"]), reason=st.sampled_from(["", "seen"]))
     def somebody_orders(self, who: str, verb: str, reason: str) -> None:
@@ -104,9 +140,11 @@ class Releases(Traffic):
     @rule(data=st.data())
     def an_order_comes_again(self, data: st.DataObject) -> None:
         order = replace(data.draw(st.sampled_from(self.orders)), at=self.now)
-        if order.id in self.state.orders:
-            said = self.tell(order)
-            assert not any(isinstance(event, ev.OrderAccepted | ev.OrderRefused) for event in said)
+        answer = self.state.answer_to(order.id)
+        said = self.tell(order)
+        assert not any(isinstance(event, ev.OrderAccepted | ev.OrderRefused) for event in said)
+        assert self.state.answer_to(order.id) == answer
+        assert answer is not None
 
     @rule(looks=st.integers(1, 6))
     def all_goes_well(self, looks: int) -> None:
