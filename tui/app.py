@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 import themes
 from engine import client as engines
 from engine.client import EngineGone, EngineRefused, ensure_engine
-from tui.commands import COMMANDS, Command, commands, obstacle
+from tui.commands import COMMANDS, Command, commands
 from tui.dialogs import Answer, Choose
 from tui.feed import EngineClient
 from tui.help import HelpPage
@@ -79,7 +79,7 @@ class Cockpit(Ordering, inherit_bindings=False):
     def action_help(self) -> None:
         """Every command, and why it would not act now."""
         scene = self.scene()
-        rows = tuple((c, obstacle(c, self.painted, scene.at, scene.link, scene.item)) for c in self.commands)
+        rows = tuple((c, scene.obstacle(c, self.painted)) for c in self.commands)
         self.push_screen(HelpPage(rows, glyphs=self.glyphs))
 
     # --- the demo

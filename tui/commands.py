@@ -10,6 +10,7 @@ from engine.state import State
 from tui.feed import Link
 
 Danger = Literal["", "asks", "forward"]
+HELP_ONLY = 99  # a rank: in no key line
 ASSUMED = "as asked for next"  # stands for a reason that will be typed before the order is given
 
 
@@ -18,7 +19,7 @@ class Command:
     """`name` is the action and the binding's id, `label` its word in the key line, `help` a sentence.
 
     `verb` is the order it gives, if it gives one; `rank` says which commands leave a short key line first, 0 for
-    never. `danger`: "asks" first, or moves the release "forward".
+    never. `danger`: "asks" first, or moves the release "forward". `when_live`: not in the key line while it is dimmed.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Command:
     rank: int = 5
     needs_item: bool = False
     demo: bool = False
+    when_live: bool = False
 
     @property
     def key(self) -> str:
@@ -54,6 +56,14 @@ COMMANDS = (
     Command(
         "override", ("A",), "override", "advance without proof; asks for the reason, which is recorded",
         "advance", "forward", 9,
+    ),
+    Command(
+        "approve", ("V",), "approve", "give your approval at a gate, for this stage and revision; asks for y",
+        "approve", "forward", 1, when_live=True,
+    ),
+    Command(
+        "break_glass", ("G",), "break glass", "roll back though your role may not; asks why, announced at once",
+        "rollback", "asks", HELP_ONLY,
     ),
     Command("note", ("n",), "note", "write a note into the journal", "note", rank=6),
     Command("focus_checklist", ("c",), "list", "to the checklist: j and k or arrows choose an item", rank=4),
@@ -88,16 +98,40 @@ def label_of(command: Command, state: State | None) -> str:
     return "resume" if verb_of(command, state) == "resume" else command.label
 
 
-def obstacle(command: Command, state: State | None, at: float, link: Link, item: str = "") -> str:
-    """Why the command would do nothing now; empty when it acts. A roll back is never held back by a silent engine."""
+READ_ONLY = "read-only cockpit: leave and open it without --read-only"
+
+
+def _read_only(command: Command, state: State | None) -> str:
+    """Why nothing is ordered here; for the way back the command that does it."""
+    if command.verb != "rollback" or state is None:
+        return READ_ONLY
+    return f"read-only cockpit; instead: laneshift rollback {state.release}"
+
+
+def obstacle(
+    command: Command,
+    state: State | None,
+    at: float,
+    link: Link,
+    item: str = "",
+    *,
+    who: str = "",
+    read_only: bool = False,
+) -> str:
+    """Why the command would do nothing now; empty when it acts. A roll back is never held back by a silent engine.
+
+    `who` is at the keys. A cockpit that is `read_only` orders nothing, not even the way back, and says how else.
+    """
     if not command.verb:
         return ""
+    if read_only:
+        return _read_only(command, state)
     if state is None:
         return "no release is known yet: the engine has not said anything"
     if command.danger == "forward" and link is not Link.CONNECTED:
         return f"nothing is heard from the engine ({link}): going forward waits until it is back"
     override = command.name == "override"
-    given = {"revision": state.revision, "item": item, "reason": ASSUMED}
+    given = {"revision": state.revision, "item": item, "reason": ASSUMED, "who": who}
     stage = None if command.needs_item else state.stage
     if override and not refusal(state, "advance", at, stage=stage, revision=state.revision):
         return "nothing stands in the way: a advances"

@@ -13,7 +13,8 @@ from tui.orders import GivenOrder, Progress
 from widgets.notes import Said
 
 FADES_S = 20.0  # a message that asks for nothing goes after this
-MEANT_FOR_REVISION = ("advance", "tick", "waive", "untick")
+MEANT_FOR_STAGE = ("advance", "approve", "retry", "resume")
+MEANT_FOR_REVISION = (*MEANT_FOR_STAGE, "tick", "waive", "untick")
 
 
 @dataclass(slots=True)
@@ -51,10 +52,18 @@ class Desk:
         self._shown = order
         return order
 
-    async def send(self, order: GivenOrder, seen: State | None, *, reason: str = "", override: bool = False) -> None:
+    async def send(
+        self,
+        order: GivenOrder,
+        seen: State | None,
+        *,
+        reason: str = "",
+        override: bool = False,
+        break_glass: bool = False,
+    ) -> None:
         """Give the order as it was meant: for the stage and revision in `seen`, which is what was painted."""
         try:
-            answer = await self._give(order, seen, reason, override=override)
+            answer = await self._give(order, seen, reason, override=override, break_glass=break_glass)
         except EngineGone as error:
             order.lost(str(error) or "no engine answers")
         except EngineRefused as error:
@@ -65,7 +74,9 @@ class Desk:
                 order.progress = Progress.IN_EFFECT  # it was rolled back before: nothing more will happen
         self._shown = order
 
-    async def _give(self, order: GivenOrder, seen: State | None, reason: str, *, override: bool) -> Answer:
+    async def _give(
+        self, order: GivenOrder, seen: State | None, reason: str, *, override: bool, break_glass: bool
+    ) -> Answer:
         """As `send`. A roll back that finds no engine starts one and asks again."""
 
         async def give() -> Answer:
@@ -74,10 +85,11 @@ class Desk:
                 order.verb,
                 reason=reason,
                 item=order.item,
-                stage=seen.stage if seen is not None and order.verb == "advance" else None,
+                stage=seen.stage if seen is not None and order.verb in MEANT_FOR_STAGE else None,
                 revision=seen.revision if seen is not None and order.verb in MEANT_FOR_REVISION else None,
                 override=override,
                 asked_at=order.asked_at if order.verb == "rollback" else None,
+                break_glass=break_glass or None,
             )
 
         try:

@@ -137,15 +137,15 @@ class AskReason(Dialog[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel", show=False)]
 
-    def __init__(self, title: str, text: str, *, glyphs: Glyphs) -> None:
-        super().__init__(glyphs=glyphs)
+    def __init__(self, title: str, text: str, *, glyphs: Glyphs, danger: bool = False) -> None:
+        super().__init__(glyphs=glyphs, danger=danger)
         self._title = title
         self._text = text
 
     def compose(self) -> ComposeResult:
         with Container(id="box"):
             yield Words(self._title, role="bold", rows=2)
-            yield Words(self._text, rows=3)
+            yield Words(self._text, rows=6)
             words = Input(max_length=LONGEST_REASON, select_on_focus=False)
             words.cursor_blink = False  # a blinking cursor writes 2 kB/s
             yield words

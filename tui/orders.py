@@ -20,6 +20,7 @@ class Progress(IntEnum):
 # The event that says that an order is in effect.
 EFFECTS: dict[str, tuple[type[Event], ...]] = {
     "advance": (ev.ShiftConfirmed, ev.FinishStarted),
+    "approve": (ev.Approved,),
     "pause": (ev.Paused,),
     "resume": (ev.Resumed, ev.QuestionAnswered),
     "rollback": (ev.RolledBack,),
@@ -34,7 +35,10 @@ EFFECTS: dict[str, tuple[type[Event], ...]] = {
 
 @dataclass(slots=True)
 class GivenOrder:
-    """One order: `name` as people read it, `why` of a refusal or a loss, `by_hand` a command that does it."""
+    """One order: `name` as people read it, `why` of a refusal or a loss, `by_hand` a command that does it.
+
+    `who` gives it, where an event of the same kind may be another person's; `way_out` is what helps after a refusal.
+    """
 
     verb: str
     name: str
@@ -43,6 +47,8 @@ class GivenOrder:
     progress: Progress = Progress.ASKED
     why: str = ""
     by_hand: str = ""
+    who: str = ""
+    way_out: str = ""
 
     def answered(self, *, accepted: bool, why: str) -> None:
         """The engine's answer. Its events may have come first: then nothing is taken back."""
@@ -61,6 +67,8 @@ class GivenOrder:
         """An event that may be this order's effect."""
         if self.progress > Progress.ACCEPTED or not isinstance(event, EFFECTS[self.verb]):
             return
+        if self.who and getattr(event, "who", self.who) != self.who:
+            return
         if not self.item or getattr(event, "item", self.item) == self.item:
             self.progress = Progress.IN_EFFECT
 
@@ -77,6 +85,7 @@ class GivenOrder:
         if self.progress is Progress.IN_EFFECT:
             return f"{self.name}: in effect", "good"
         if self.progress is Progress.REFUSED:
-            return f"{self.name} refused: {self.why}", "warn"
+            way_out = f" ({self.way_out})" if self.way_out else ""
+            return f"{self.name} refused{way_out}: {self.why}", "warn"
         by_hand = f"; by hand: {self.by_hand}" if self.by_hand else ", it may or may not count"
         return f"{self.name}: no answer{by_hand} ({self.why})", "bad"

@@ -93,7 +93,8 @@ class Main(Screen[None]):
         """The size needed, where the release stands, and the keys that still work."""
         status = view.status
         need = f"needs {LEAST_WIDTH}x{LEAST_HEIGHT}, has {width}x{height}"
-        text = f"{status.sign} {status.phase}, {status.weight}; {need}; R rolls back, q detaches"
+        keys = "read-only, q detaches" if status.mode else "R rolls back, q detaches"
+        text = f"{status.sign} {status.phase}, {status.weight}; {need}; {keys}"
         if said.text:
             text = f"{said.text}; {need}"
         self.query_one("#small", MessageLine).show(Said(text, status.tone))

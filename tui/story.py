@@ -39,9 +39,11 @@ class Story:
     state: State | None = None
     log: deque[LogEntry] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     readings: dict[str, deque[Reading]] = field(default_factory=dict)
+    glass_broken: ev.GlassBroken | None = None
 
     def hear(self, event: Event) -> None:
         """Fold one more event. The first is `Created`; what comes before it can't be understood and is left out."""
+        held_by = self.state.engine if self.state is not None else ""
         if self.state is None:
             if not isinstance(event, ev.Created):
                 return
@@ -50,8 +52,17 @@ class Story:
             self.state = apply(self.state, event)
         if isinstance(event, ev.Ticked):
             self._read(event)
-        if wording.noteworthy(event):
+        if isinstance(event, ev.GlassBroken):
+            self.glass_broken = event
+        if isinstance(event, ev.EngineTook) and held_by and event.engine not in ("", held_by):
+            text = f"{event.engine} took the release over from {held_by} (epoch {event.epoch})"
+            self.remark(event.at, text, "warn")
+        elif wording.noteworthy(event):
             self.log.append(LogEntry(event.at, wording.sentence(event, self.state), wording.tone(event)))
+
+    def remark(self, at: float, text: str, tone: str = "dim") -> None:
+        """A line beside those of the journal: what this cockpit itself saw."""
+        self.log.append(LogEntry(at, text, tone))
 
     def _read(self, event: ev.Ticked) -> None:
         for sample in event.samples:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from engine.client import Here
 from engine.events import Step
 from engine.gates import blockers, refusal
 from engine.outlook import outlook
 from engine.state import FINAL, FORWARD, GOING_BACK, ItemState, Phase, State
-from tui.commands import COMMANDS, Command, commands, label_of, obstacle, verb_of
+from tui.commands import HELP_ONLY, Command, commands, label_of, obstacle, verb_of
 from tui.feed import Link
+from tui.people import You, company
 from tui.story import Story
 from tui.times import clock, span
 from tui.view_end import panel
+from tui.view_gate import approval_words
 from tui.view_metrics import chart_of, metric_table
 from tui.view_stages import since_tick, stages
 from widgets.chart import ChartData
@@ -25,7 +28,7 @@ from widgets.plain import brief
 from widgets.stage_bar import StageCell
 from widgets.status import Status
 
-ROLLBACK = next(command for command in COMMANDS if command.name == "rollback")
+LOUD_S = 600.0  # how long broken glass stands above everything; the log keeps it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,14 @@ class Scene:
     chosen_metric: int = 0
     chosen_item: int = 0
     demo: bool = False
+    here: tuple[Here, ...] = ()
+    you: You = field(default_factory=lambda: You(""))
+    read_only: bool = False
+
+    def obstacle(self, command: Command, state: State | None, item: str | None = None) -> str:
+        """Why the command would do nothing to what `state` shows; `item`: another than the chosen one."""
+        chosen = self.item if item is None else item
+        return obstacle(command, state, self.at, self.link, chosen, who=self.you.who, read_only=self.read_only)
 
     @property
     def silent(self) -> bool:
@@ -140,13 +151,16 @@ def status(state: State, scene: Scene) -> Status:
     return Status(
         service=brief(state.service, 24),
         versions=versions,
-        release=f"{state.release} (demo)" if scene.demo else state.release,
+        release=f"{state.release}{' (demo)' if scene.demo else ''}",
+        mode="READ-ONLY" if scene.read_only else "",
         who=brief(state.who, 20),
+        people=() if scene.silent else company(scene.here, scene.you),
         clock=clock(scene.at),
         sign=sign,
         phase=word,
         tone=tone,
         detail=stage,
+        aside="" if scene.silent else approval_words(state),
         weight=weight_words(state),
         alerts=_alert_words(state),
         way_back=way_back,
@@ -269,7 +283,7 @@ def _acting(state: State, scene: Scene) -> tuple[tuple[str, str], ...]:
     found = []
     for verb in verbs:
         able = [command for command in commands(demo=scene.demo) if verb_of(command, state) == verb]
-        live = [c for c in able if not obstacle(c, state, scene.at, scene.link, _item_for(c, scene))]
+        live = [c for c in able if not scene.obstacle(c, state, _item_for(c, scene))]
         found += [(command.key, label_of(command, state)) for command in live[:1]]
     return tuple(found)
 
@@ -290,8 +304,8 @@ def keys(scene: Scene) -> tuple[KeyHint, ...]:
     """The key line: what would be refused now is dimmed."""
     hints = []
     for command in commands(demo=scene.demo):
-        live = not obstacle(command, scene.story.state, scene.at, scene.link, scene.item)
-        if live or command.rank <= 5:
+        live = not scene.obstacle(command, scene.story.state)
+        if command.rank < HELP_ONLY and (live or (command.rank <= 5 and not command.when_live)):
             hints.append(KeyHint(command.key, label_of(command, scene.story.state), live, command.rank))
     return tuple(hints)
 
@@ -304,11 +318,18 @@ def banner(scene: Scene) -> Notice | None:
         return Notice("NO ENGINE: nothing is guarded.", f"{scene.lost}; trying again.{by_hand}")
     if scene.link is Link.STALE and scene.heard_at is not None:
         heard = f"No word from the engine since {clock(scene.heard_at)}; what stands here may be old."
-        return Notice("STALE.", f"{heard} Advance waits, R works.")
+        works = "Trying again." if scene.read_only else "Advance waits, R works."
+        return Notice("STALE.", f"{heard} {works}")
     if state is None:
         return None
     if state.late:
         return Notice("ROLLBACK LATE.", f"{state.late}.{by_hand}")
+    glass = scene.story.glass_broken
+    if glass is not None and scene.at - glass.at < LOUD_S:
+        where = f" ({brief(glass.where, 60)})" if glass.where else ""
+        who = f"{brief(glass.who, 40)}{where}"
+        text = f"{who} rolls back without the role for it, since {clock(glass.at)}: {glass.reason}"
+        return Notice("GLASS BROKEN.", text)
     if state.way_back_problem and not _over(state, scene.at):
         return Notice("THE WAY BACK FAILS when tried.", f"{state.way_back_problem}.{by_hand}")
     if state.journal_late:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.approvals import standing
 from engine.events import Step
 from engine.state import FINAL, GOING_BACK, Phase, State
 from tui.times import span
@@ -38,7 +39,10 @@ def _stage_word(state: State, at: float) -> str:
         return f"bake {span(rule.bake_s - state.baked_s - since)}"
     if state.step is Step.BAKE and state.requests < rule.min_requests:
         return f"{state.requests:.0f}/{rule.min_requests} req"
-    return {Step.SHIFT: "shifting", Step.CHECKS: "checks", Step.GATE: "gate"}.get(state.step, "bake")
+    if state.gate_expired:
+        return "gate EXPIRED"
+    gate = f"gate {len(standing(state))}/{rule.gate.approvers}" if rule.gate and rule.gate.approvers else "gate"
+    return {Step.SHIFT: "shifting", Step.CHECKS: "checks", Step.GATE: gate}.get(state.step, "bake")
 
 
 def since_tick(state: State, at: float) -> float:

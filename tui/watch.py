@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from textual.worker import Worker, WorkerState
 
 import themes
 from engine import events as ev
+from engine.client import EngineGone, EngineRefused, Here
 from engine.events import Event
 from engine.state import Phase, State
 from tui.desk import Desk
 from tui.feed import EngineClient, Pulse, follow
+from tui.people import You, comings, others
 from tui.screen import Main
 from tui.story import Story
+from tui.times import clock
 from tui.view import Scene, look
 from widgets.ascii import AsciiOnly
 from widgets.checklist import Checklist
@@ -58,7 +62,7 @@ class Watch(App[Left]):
         self.release = release
         self.is_demo = demo
         self.glyphs = glyphs
-        self.pulse = Pulse(now)
+        self.pulse = Pulse(now, you=You(client.who))
         self.desk = Desk(client, release, self.pulse)
         self.story = Story()
         self.painted: State | None = None
@@ -68,6 +72,7 @@ class Watch(App[Left]):
         self._chosen_item = 0
         self._paint_is_due = False
         self._settled_in = False
+        self._seen_here: tuple[Here, ...] | None = None
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Without Unicode, text from outside and Textual's own frames are made of ASCII as well."""
@@ -102,7 +107,7 @@ class Watch(App[Left]):
     # --- what is heard
 
     def _start_following(self) -> None:
-        following = follow(self.client, self.release, self.pulse, self.hear, self.paint_soon)
+        following = follow(self.client, self.release, self.pulse, self.hear, self._beaten)
         self.run_worker(following, name="feed", group="feed", exclusive=True, exit_on_error=False)
 
     def hear(self, event: Event) -> None:
@@ -110,13 +115,45 @@ class Watch(App[Left]):
         self.story.hear(event)
         self.desk.hear(event)
         live = self.pulse.last_beat is not None
-        if live and isinstance(event, ev.AlertRaised | ev.RollbackLate):
+        if live and isinstance(event, ev.AlertRaised | ev.RollbackLate | ev.GlassBroken):
             self.bell()
         if live and isinstance(event, ev.StageEntered) and event.stage == 0:
             self.main.query_one(MetricsTable).focus()
         if isinstance(event, ev.ItemTicked | ev.ItemWaived) and event.item == self.scene().item:
             self._choose_open_item()
         self.paint_soon()
+
+    def _beaten(self) -> None:
+        """The engine gave a sign, or the line is lost: who came and went, and how long nothing was heard."""
+        pulse = self.pulse
+        if pulse.lost:
+            self._seen_here = None  # who is there once it is back has not just come
+        elif self._seen_here is None:
+            self.run_worker(
+                self._learn_who_asks(), name="who asks", group="who asks", exclusive=True, exit_on_error=False
+            )
+            self._seen_here = others(pulse.here, pulse.you)
+        else:
+            before, self._seen_here = self._seen_here, others(pulse.here, pulse.you)
+            for said in comings(before, self._seen_here):
+                self.story.remark(pulse.engine_time(), said)
+        if pulse.gap is not None:
+            gap, pulse.gap = pulse.gap, None
+            late = f"; {gap.missed} events came late" if gap.missed else "; nothing was missed"
+            said = f"nothing was heard of the engine from {clock(gap.since)} to {clock(gap.until)}{late}"
+            self.story.remark(gap.until, said, "warn")
+        self.paint_soon()
+
+    async def _learn_who_asks(self) -> None:
+        """How the engine knows this cockpit; an engine that does not say leaves the name of this machine."""
+        try:
+            told = (await asyncio.to_thread(self.client.ask, "GET", "/v1/engine")).get("you") or {}
+        except (EngineGone, EngineRefused):
+            return
+        if told.get("who"):
+            self.pulse.you = You(told["who"], told.get("where", ""))
+            self._seen_here = others(self.pulse.here, self.pulse.you)
+            self.paint_soon()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A fault of the cockpit's own is said and survived: the keys must go on working."""
@@ -141,6 +178,9 @@ class Watch(App[Left]):
             chosen_metric=self._chosen_metric,
             chosen_item=self._chosen_item,
             demo=self.is_demo,
+            here=self.pulse.here,
+            you=self.pulse.you,
+            read_only=self.client.read_only,
         )
 
     def paint_soon(self) -> None:

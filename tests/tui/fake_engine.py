@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.client import Answer, Beat, EngineGone, Said
+from engine.client import Answer, Beat, EngineGone, Here, Said
 from engine.events import Event
 from tui.hooks import Fault
 
@@ -22,6 +22,10 @@ class FakeEngine:
     orders: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     asked_after: list[int] = field(default_factory=list)
     beats_at: float | None = None
+    who: str = "ann"
+    read_only: bool = False
+    you: dict[str, str] = field(default_factory=lambda: {"who": "ann", "where": "pid 7"})
+    here: tuple[Here, ...] = ()
     answers: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -36,7 +40,7 @@ class FakeEngine:
             if seq > after:
                 yield Said(seq, event)
         if self.beats_at is not None:
-            yield Beat(self.beats_at)
+            yield Beat(self.beats_at, here=self.here)
         while True:
             heard = await self._live.get()
             if isinstance(heard, EngineGone):
@@ -50,6 +54,10 @@ class FakeEngine:
             raise EngineGone(self.gone)
         return self.answer
 
+    def ask(self, method: str, path: str) -> Any:
+        assert (method, path) == ("GET", "/v1/engine")
+        return {"you": self.you}
+
     def say(self, *events: Event) -> None:
         """More events, live."""
         for event in events:
@@ -57,7 +65,7 @@ class FakeEngine:
             self._live.put_nowait(Said(len(self.history), event))
 
     def beat(self, at: float, *notices: str) -> None:
-        self._live.put_nowait(Beat(at, notices))
+        self._live.put_nowait(Beat(at, notices, self.here))
 
     def lose(self, why: str) -> None:
         """The connection breaks and is refused from now on."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine import events as ev
 from engine.checklist import default_items
-from engine.events import CheckOutcome, Event, Rules, StageRule
+from engine.events import CheckOutcome, Event, GateRule, Rules, StageRule
 from engine.gates import blockers
 from engine.inputs import Answered, Checked, Clock, Input, Looked, Observation, Observed, Order, PastLearned, Took
 from engine.judge.metric import Counts, Metric, Outcome, Sample, Threshold, Verdict
@@ -263,4 +263,24 @@ def promoted() -> Rehearsal:
         release.check("healthz")
     release.order("advance")
     release.wait(1.0)
+    return release
+
+
+def gated(approvers: int = 2, expires_s: float | None = 7200.0) -> Rehearsal:
+    """At the gate of the second stage, which people must approve; ann was the first."""
+    gate = GateRule(approvers, expires_s)
+    stages = tuple(replace(stage, gate=gate if stage.weight == 25 else None) for stage in STAGES)
+    release = Rehearsal(rules=rules(stages=stages))
+    release.wait(2)
+    release.observe()
+    release.check("smoke")
+    for item in release.state.open_items("pre"):
+        release.order("tick", item=item.item.id)
+    for _ in range(2):
+        release.observe()
+        release.order("advance")
+        release.write()
+        release.looks_until(ev.Step.CHECKS)
+        release.check("healthz")
+    release.order("approve")
     return release
