@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.journal.records import JournalUnavailable, Record
+from engine.journal.records import JournalFenced, JournalUnavailable, Record
 from engine.journal.writer import JournalWriter
 
 log = logging.getLogger(__name__)
@@ -30,17 +30,37 @@ class _Batch:
 
     records: Sequence[Record]
     keep: Mapping[str, Any]
+    epoch: int | None
     then: Callable[[], None]
     since: float
     due: float | None
     recorded: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
+def _leave(_error: JournalFenced) -> None:
+    """Nobody wants to know."""
+
+
 class Recorder:
     """The queue of one release into the journal's writer."""
 
-    def __init__(self, release: str, writer: JournalWriter, on_trouble: Callable[[str], None]) -> None:
-        """`on_trouble` hears why the journal does not take records, and "" when it does again."""
+    def __init__(
+        self,
+        release: str,
+        writer: JournalWriter,
+        on_trouble: Callable[[str], None],
+        *,
+        epoch: int | None = None,
+        on_fenced: Callable[[JournalFenced], None] = _leave,
+    ) -> None:
+        """`on_trouble` hears why the journal does not take records, and "" when it does again.
+
+        `epoch` is the lease's that the records are told under; set it when the lease is taken anew. `on_fenced` is
+        called, once, when the journal says that another engine took the release.
+        """
+        self.epoch = epoch
+        self._on_fenced = on_fenced
+        self._is_fenced = False
         self._release = release
         self._writer = writer
         self._on_trouble = on_trouble
@@ -58,9 +78,10 @@ class Recorder:
         urgent: bool = False,
     ) -> asyncio.Future[None]:
         """Queue records. When they are in the journal or, if `urgent`, in its spool, `then` is called and the future
-        done; both in the order of the queue."""
+        done; both in the order of the queue. When another engine took the release, `then` is not called and the future
+        fails with JournalFenced; but what is urgent goes ahead, and is kept aside."""
         now = asyncio.get_running_loop().time()
-        batch = _Batch(records, keep or {}, then, now, now + PATIENCE_S if urgent else None)
+        batch = _Batch(records, keep or {}, self.epoch, then, now, now + PATIENCE_S if urgent else None)
         self._waiting.append(batch)
         self._news.set()
         if urgent:
@@ -101,6 +122,8 @@ class Recorder:
         except JournalUnavailable as error:
             self._on_trouble(str(error))
             await self._pause()
+        except JournalFenced as error:
+            self._fenced(error)
         except Exception as error:
             # Refused for good. What is not recorded is not done, but for a way back.
             log.exception("the journal refuses records of %s", self._release)
@@ -116,12 +139,27 @@ class Recorder:
         keep = {name: value for batch in self._waiting for name, value in batch.keep.items()}
         due = min(batch.due for batch in self._waiting if batch.due is not None)
         left = max(0.0, due - asyncio.get_running_loop().time())
+        epoch = self._waiting[0].epoch
         try:
-            kept = await self._writer.append_or_spool(self._release, records, keep, patience=left)
+            kept = await self._writer.append_or_spool(self._release, records, keep, epoch=epoch, patience=left)
         except JournalUnavailable:  # not even spooled; what is on its way back goes on all the same
             kept = False
         self._on_trouble("" if kept else "the journal does not answer: records are kept aside")
         self._done(count)
+
+    def _fenced(self, error: JournalFenced) -> None:
+        """Nothing of this queue is told any more; what is on its way back goes on."""
+        if self._urgent.is_set():
+            self._done(len(self._waiting))
+        else:
+            recorded = self._waiting.popleft().recorded
+            if not recorded.done():
+                recorded.set_exception(error)
+                recorded.exception()  # whoever does not wait for it need not hear
+        if not self._is_fenced:
+            self._is_fenced = True
+            log.warning("another engine took %s: %s", self._release, error)
+            self._on_fenced(error)
 
     def _done(self, count: int) -> None:
         batches = [self._waiting.popleft() for _ in range(count)]
@@ -137,7 +175,7 @@ class Recorder:
 
     async def _hurried(self, batch: _Batch) -> None:
         """Append; raises _Overtaken as soon as something urgent waits behind it."""
-        append = asyncio.ensure_future(self._writer.append(self._release, batch.records, batch.keep))
+        append = asyncio.ensure_future(self._writer.append(self._release, batch.records, batch.keep, epoch=batch.epoch))
         append.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to hear it
         urgent = asyncio.create_task(self._urgent.wait())
         try:

@@ -1,5 +1,8 @@
 """The one thread that writes the journal, and the spool for records that can't wait for it.
 
+What waits at the same time of different releases goes into one transaction, in which each is stored or refused for
+itself.
+
 Per release the order holds. An append waits behind those of the same release that came before it, spooled ones
 included; when records are spooled, all of the same release that still wait before them are spooled too, so that the
 spool alone continues the journal after a crash. What is spooled is tried again every second until it is in the
@@ -14,6 +17,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -36,6 +40,7 @@ PATIENCE_S = 0.3
 """How long `append_or_spool` waits for the journal."""
 _SPOOL_PATIENCE_S = 0.1
 _RETRY_S = 1.0
+_TOGETHER = 100  # appends in one transaction: they share its cost, and wait for the slowest
 
 
 class _Place(Enum):
@@ -91,7 +96,8 @@ class JournalWriter:
         self._refused_kept = 0  # of these, how many are in files that were kept aside
         self._lock = threading.Lock()  # guards the next, and the place of each append in it
         self._waiting: list[_Append] = []  # not in the journal yet; of each release those not QUEUED come first
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._jobs: SimpleQueue[Job | _Append | None] = SimpleQueue()
+        self._next: deque[Job | _Append | None] = deque()  # taken from the jobs, and to come before them
         self._spool_jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._is_closed = False
         self._threads = [
@@ -101,17 +107,31 @@ class JournalWriter:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, release: str, records: Sequence[Record], keep: Mapping[str, Any] | None = None) -> Future[None]:
+    def submit(
+        self,
+        release: str,
+        records: Sequence[Record],
+        keep: Mapping[str, Any] | None = None,
+        *,
+        epoch: int | None = None,
+    ) -> Future[None]:
         """Queue an append; the future ends as `Journal.append` does.
 
         JournalUnavailable means that the records are not in the journal and will not be. Where later records of the
         release were queued meanwhile it waits instead, for those could not be stored without these.
         """
-        return self._enqueue(Spooled(release, tuple(records), keep or {}), may_be_spooled=False).stored
+        return self._enqueue(Spooled(release, tuple(records), keep or {}, epoch), may_be_spooled=False).stored
 
-    async def append(self, release: str, records: Sequence[Record], keep: Mapping[str, Any] | None = None) -> None:
+    async def append(
+        self,
+        release: str,
+        records: Sequence[Record],
+        keep: Mapping[str, Any] | None = None,
+        *,
+        epoch: int | None = None,
+    ) -> None:
         """`submit`, awaited. Cancelling the caller does not take the records back."""
-        await asyncio.wrap_future(self.submit(release, records, keep))
+        await asyncio.wrap_future(self.submit(release, records, keep, epoch=epoch))
 
     async def append_or_spool(
         self,
@@ -119,14 +139,16 @@ class JournalWriter:
         records: Sequence[Record],
         keep: Mapping[str, Any] | None = None,
         *,
+        epoch: int | None = None,
         patience: float = PATIENCE_S,
     ) -> bool:
         """Append, but don't wait longer than `patience` seconds and a moment for the spool. For what can't wait.
 
         True: the records are in the journal. False: they will be; until then they are in the spool or, when that
-        failed too, in memory (`backlog` says which), and the caller goes on and says so. JournalConflict as `append`.
+        failed too, in memory (`backlog` says which), and the caller goes on and says so. JournalConflict and
+        JournalFenced as `append`; the records are then kept in a file aside.
         """
-        entry = self._enqueue(Spooled(release, tuple(records), keep or {}), may_be_spooled=True)
+        entry = self._enqueue(Spooled(release, tuple(records), keep or {}, epoch), may_be_spooled=True)
         stored, tried = asyncio.wrap_future(entry.stored), asyncio.wrap_future(entry.spool_tried)
         try:
             await asyncio.wait((stored, tried), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
@@ -184,8 +206,8 @@ class JournalWriter:
         What is in the spool then is stored when the journal is opened next. The journal itself stays open.
         """
         self._is_closed = True
-        for thread, jobs in zip(self._threads, (self._jobs, self._spool_jobs), strict=True):
-            jobs.put(None)
+        for thread, stop in zip(self._threads, (self._jobs.put, self._spool_jobs.put), strict=True):
+            stop(None)
             thread.join(timeout)
         with self._lock:
             left, self._waiting = self._waiting, []
@@ -196,11 +218,11 @@ class JournalWriter:
     def _enqueue(self, what: Spooled, *, may_be_spooled: bool) -> _Append:
         entry = _Append(what, may_be_spooled)
         with self._lock:
-            self._put(partial(self._append, entry))
+            self._put(entry)
             self._waiting.append(entry)
         return entry
 
-    def _put(self, job: Job) -> None:
+    def _put(self, job: Job | _Append) -> None:
         if self._is_closed:
             raise RuntimeError("the journal's writer is closed")
         self._jobs.put(job)
@@ -208,17 +230,34 @@ class JournalWriter:
     def _write(self) -> None:
         while True:
             try:
-                job = self._jobs.get(timeout=self._until_retry())
+                job = self._next.popleft() if self._next else self._jobs.get(timeout=self._until_retry())
             except Empty:
                 job = _wake
             if job is None:
                 break
             self._busy_since = time.monotonic()
-            job()
+            if isinstance(job, _Append):
+                self._append(self._gathered(job))
+            else:
+                job()
             self._busy_since = None
             if self._until_retry() == 0.0:
                 self._retry()
         self._retry()
+
+    def _gathered(self, first: _Append) -> list[_Append]:
+        """The append and those that wait behind it, each of another release: they share one transaction."""
+        group = {first.what.release: first}
+        while len(group) < _TOGETHER and not self._next:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if isinstance(job, _Append) and job.what.release not in group:
+                group[job.what.release] = job
+            else:
+                self._next.append(job)
+        return list(group.values())
 
     def _until_retry(self) -> float | None:
         """Seconds until what is spooled is due, None while nothing is."""
@@ -228,53 +267,78 @@ class JournalWriter:
         with self._lock:
             return [entry for entry in self._waiting if entry.place is not _Place.QUEUED]
 
-    def _append(self, entry: _Append) -> None:
-        """An append's turn: first what is spooled of its release, then itself."""
+    def _append(self, entries: Sequence[_Append]) -> None:
+        """Some appends' turn: before each what is spooled of its release, then itself."""
+        chains = self._chains(entries)
+        self._store_together([entry for (entry, *later) in chains if not later])
+        for chain in chains:
+            if len(chain) > 1:
+                self._store_in_order(chain)
+
+    def _chains(self, entries: Sequence[_Append]) -> list[list[_Append]]:
+        """Each append behind those of its release that are not stored; without those that went with an earlier one."""
+        last = {entry.what.release: entry for entry in entries}
+        chains: dict[str, list[_Append]] = {}
         with self._lock:
-            if entry not in self._waiting:
-                return  # it went with an earlier one, or the writer was closed
-            mine = [other for other in self._waiting if other.what.release == entry.what.release]
+            for other in self._waiting:
+                chain = chains.setdefault(other.what.release, []) if other.what.release in last else None
+                if chain is not None and (not chain or chain[-1] is not last[other.what.release]):
+                    chain.append(other)
+        return [chain for release, chain in chains.items() if last[release] in chain]
+
+    def _store_in_order(self, chain: Sequence[_Append]) -> None:
         try:
-            for other in mine[: mine.index(entry) + 1]:
-                self._store(other)
+            for entry in chain:
+                self._store(entry)
         except JournalUnavailable as error:
-            self._postpone(entry, error)
+            self._postpone(chain[-1], error)
+
+    def _store_together(self, entries: Sequence[_Append]) -> None:
+        """Settle appends to different releases, or postpone them, in one transaction."""
+        if not entries:
+            return
+        for entry, error in zip(entries, self._timed([entry.what for entry in entries]), strict=True):
+            if isinstance(error, JournalUnavailable):
+                self._reason = error.reason
+                self._postpone(entry, error)
+            else:
+                self._settle(entry, error)
 
     def _store(self, entry: _Append) -> None:
         """Settle the append, one way or the other; JournalUnavailable leaves it as it is."""
-        what = entry.what
-        try:
-            self._timed(what)
-        except JournalUnavailable as error:
+        (error,) = self._timed([entry.what])
+        if isinstance(error, JournalUnavailable):
             self._reason = error.reason
-            raise
-        except Exception as error:  # noqa: BLE001 (the caller gets it; the thread must live)
-            self._settle(entry, error)
-        else:
-            self._settle(entry, None)
+            raise error
+        self._settle(entry, error)
 
-    def _timed(self, what: Spooled) -> None:
-        begun, failed = time.monotonic(), None
+    def _timed(self, what: Sequence[Spooled]) -> Sequence[Exception | None]:
+        begun = time.monotonic()
         try:
-            self._journal.append(what.release, what.records, keep=what.keep)
-        except Exception as error:
-            failed = error
-            raise
-        finally:
-            self._watcher.appended(time.monotonic() - begun, failed)
+            answers: Sequence[Exception | None] = self._journal.append_each(what)
+        except Exception as error:  # noqa: BLE001 (the callers get it; the thread must live)
+            if len(what) > 1:
+                return [self._timed([one])[0] for one in what]  # it is the fault of one of them
+            answers = [error]
+        self._watcher.appended(time.monotonic() - begun, next(filter(None, answers), None))
+        return answers
 
     def _settle(self, entry: _Append, error: Exception | None) -> None:
         with self._lock:
             if entry not in self._waiting:
                 return
             self._waiting.remove(entry)
-            if entry.place is not _Place.QUEUED:
-                self._refused += len(entry.what.records) if error else 0
+            went_ahead = entry.may_be_spooled or entry.place is not _Place.QUEUED
+            if error and went_ahead:
+                self._refused += len(entry.what.records)
+            if error and went_ahead and entry.place is not _Place.SPOOL:
+                self._spool_jobs.put(partial(self._keep, entry.what))
+            elif entry.place is not _Place.QUEUED:
                 self._spool_jobs.put(self._tidy)
             if not error and all(other.place is _Place.QUEUED for other in self._waiting):
                 self._reason = ""
-        if error and entry.place is not _Place.QUEUED:
-            _log.error("the journal refuses what was spooled: %s", error)
+        if error and went_ahead:
+            _log.error("the journal refuses what is done already: %s", error)
         _finish(entry.stored, error)
 
     def _postpone(self, entry: _Append, error: JournalUnavailable) -> None:
@@ -337,6 +401,14 @@ class JournalWriter:
         except Exception as error:  # noqa: BLE001 (it stays in memory; the thread must live)
             _log.error("the spool can't be written either: %s", error)
         _finish(entry.spool_tried, None)
+
+    def _keep(self, what: Spooled) -> None:
+        """Refused, but somebody went ahead: what was done must be somewhere."""
+        try:
+            self._journal.spool.write(what)
+        except Exception as error:  # noqa: BLE001 (what the journal refuses may be no JSON; the thread must live)
+            _log.error("what the journal refuses can't be kept: %s: %s", what, error)
+        self._tidy()
 
     def _tidy(self) -> None:
         """Nothing is spooled any more: drop the file, or keep it aside if some of it was refused."""

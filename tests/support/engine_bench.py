@@ -70,7 +70,9 @@ class MemoryJournal:
     answers: asyncio.Event = field(default_factory=_set)
     heard: Callable[[], None] = lambda: None
 
-    async def append(self, _release: str, records: Sequence[Record], keep: Mapping[str, Any]) -> None:
+    async def append(
+        self, _release: str, records: Sequence[Record], keep: Mapping[str, Any], *, epoch: int | None = None
+    ) -> None:
         await asyncio.sleep(0.005)
         await self.answers.wait()
         if self.is_full:
@@ -78,7 +80,13 @@ class MemoryJournal:
         self._store(records, keep)
 
     async def append_or_spool(
-        self, release: str, records: Sequence[Record], keep: Mapping[str, Any], *, patience: float
+        self,
+        release: str,
+        records: Sequence[Record],
+        keep: Mapping[str, Any],
+        *,
+        epoch: int | None = None,
+        patience: float,
     ) -> bool:
         try:
             async with asyncio.timeout(patience):
