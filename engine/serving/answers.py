@@ -213,6 +213,15 @@ class Findings(Answer):
     findings: list[Finding]
 
 
+class Forgotten(Answer):
+    """What was forgotten, or would be: whole `releases`, `ticks` of others too, and about how many bytes."""
+
+    releases: list[str]
+    ticks: int
+    freed: int
+    dry_run: bool
+
+
 class Stopping(Answer):
     """The engine stops soon."""
 

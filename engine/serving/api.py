@@ -18,9 +18,10 @@ from engine.inputs import Order
 from engine.plan.model import parse_plan
 from engine.plan.problem import printable
 from engine.presence import Here, Presence
-from engine.serving.bodies import LONGEST_START, LONGEST_WHERE, OrderBody, PlanBody, StartBody, read
+from engine.serving.bodies import LONGEST_START, LONGEST_WHERE, OrderBody, PlanBody, PruneBody, StartBody, read
 from engine.serving.identity import Identity, from_there
 from engine.serving.problems import problem
+from engine.serving.pruning import prune
 from engine.serving.stream import EventStream, Streams
 from engine.state import FINAL
 from engine.view import look, row
@@ -129,6 +130,12 @@ class Api:
         place = Place(self._host.journal.path.parent, self._notices(), self._busy())
         findings = await examine(plan, place, body.canary, observe=body.observe)
         return JSONResponse({"findings": [asdict(one) for one in findings]})
+
+    async def prune(self, request: Request) -> Response:
+        """Forget what the journal need not keep of releases that have ended."""
+        self._identity.allowed(request, "prune")
+        body = await read(request, PruneBody)
+        return JSONResponse(await prune(self._host, self._identity.config.retention, body))
 
     async def stop(self, request: Request) -> Response:
         """Stop this engine; its releases stand until one is started again."""

@@ -17,11 +17,11 @@ from starlette.responses import JSONResponse, Response
 
 from engine.serving import answers
 from engine.serving.api import Api
-from engine.serving.bodies import Body, OrderBody, PlanBody, StartBody
+from engine.serving.bodies import Body, OrderBody, PlanBody, PruneBody, StartBody
 from engine.serving.problems import HANDLERS, may_answer
 from engine.serving.stream import EventStream
 
-BODIES: Final = (StartBody, OrderBody, PlanBody)
+BODIES: Final = (StartBody, OrderBody, PlanBody, PruneBody)
 REFERENCES: Final = "#/components/schemas/{model}"
 
 
@@ -97,6 +97,7 @@ def _described(api: Api) -> FastAPI:
         openapi_extra=_STREAM,
     )
     route("POST", "/doctor", api.doctor, answers.Findings, 413, 422, **_takes(PlanBody))
+    route("POST", "/prune", api.prune, answers.Forgotten, 409, 413, 422, **_takes(PruneBody))
     route("POST", "/stop", api.stop, answers.Stopping)
     return app
 

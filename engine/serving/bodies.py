@@ -9,8 +9,10 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from engine.plan.files import MOST_FILES
 from engine.plan.problem import printable
 from engine.release import VERBS
+from engine.serving.files import FileBody
 
 LONGEST_BODY = 2 * 1024 * 1024
 LONGEST_TEXT = 10_000  # characters of a reason or a note
@@ -59,6 +61,16 @@ class StartBody(PlanBody):
     who: Who = ""
     where: Where = ""
     key: Name = Field(default="", description="Names this start: repeated with the same key it attaches.")
+    files: Annotated[list[FileBody], Field(max_length=MOST_FILES, description="The files that the plan names.")] = []
+
+
+class PruneBody(Body):
+    """What to forget. Without `ticks`, `releases` and `size` it is what the engine's configuration does not keep."""
+
+    dry_run: bool = Field(default=False, description="Only count what would be forgotten.")
+    ticks: Name | None = Field(default=None, description="How long each look is kept, such as 30d.")
+    releases: Name | None = Field(default=None, description="How long a release is kept, such as 400d.")
+    size: Name | None = Field(default=None, description="How large the journal may be, such as 2GB.")
 
 
 class OrderBody(Body):

@@ -7,7 +7,7 @@ import json
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from engine.inputs import Observation
 from engine.plan.selector import Subject
 from engine.routers import Router
 from engine.serving import Server, bind
+from engine.serving.sockets import bind_address
 from engine.sources import Source
 from engine.sources.reading import PART, TOTAL, Reading
 
@@ -105,6 +106,7 @@ class Served:
     route: PaperRoute
     client: EngineClient
     running: asyncio.Task[None]
+    port: int = 0  # of TLS, when it is configured
 
     async def begin(self, **said: str) -> str:
         """A release of PLAN."""
@@ -139,20 +141,27 @@ class Served:
 
 
 @asynccontextmanager
-async def served(monkeypatch: Any) -> AsyncIterator[Served]:
-    """An engine on a new state folder for as long as the block lasts."""
+async def served(monkeypatch: Any, settings: str = "") -> AsyncIterator[Served]:
+    """An engine on a new state folder for as long as the block lasts; `settings` is its engine.yaml."""
     route = PaperRoute()
     monkeypatch.setattr("engine.routers.sandbox.SandboxRouter", route)
     monkeypatch.setattr("engine.sources.scrape.ScrapeSource", SteadySource)
     with tempfile.TemporaryDirectory(prefix="ls-", dir="/tmp") as folder:  # a socket's path is short
+        if settings:
+            (Path(folder) / "engine.yaml").write_text(settings)
         client = EngineClient(folder=Path(folder), who="ann")
         host = Host(Path(folder))
         server = Server(host, Path(folder))
         try:
-            with bind(Path(client.address)) as listening:
+            with bind(Path(client.address)) as listening, ExitStack() as more:
+                port = 0
+                if server.listen is not None:
+                    secure = more.enter_context(bind_address(server.listen.address))
+                    port = secure.getsockname()[1]
+                    server.secure(secure)
                 running = asyncio.create_task(server.serve(listening))
                 try:
-                    yield Served(host, server, route, client, running)
+                    yield Served(host, server, route, client, running, port)
                 finally:
                     server.stop()
                     with suppress(asyncio.CancelledError):
