@@ -64,7 +64,10 @@ SOURCES: Final[Mapping[str, BuiltIn]] = MappingProxyType(
     }
 )
 CHECKS: Final[Mapping[str, BuiltIn]] = MappingProxyType(
-    {"http": BuiltIn("engine.checks.config:HttpConfig", "engine.checks.http:HttpCheck")}
+    {
+        "http": BuiltIn("engine.checks.config:HttpConfig", "engine.checks.http:HttpCheck"),
+        "junit": BuiltIn("engine.checks.junit_config:JunitConfig", "engine.checks.junit:JunitCheck"),
+    }
 )
 FAMILIES: Final[Mapping[Family, Mapping[str, BuiltIn]]] = MappingProxyType(
     {"router": ROUTERS, "source": SOURCES, "check": CHECKS}

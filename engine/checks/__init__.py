@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,11 +12,21 @@ from engine.events import CheckOutcome
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where and of what a check asks: the base URLs of the sides, and the versions that must answer."""
+    """Where and of what a check asks: the base URLs of the sides, and the versions that must answer.
+
+    files:        those that came with the plan, by the path it names them with
+    canary_build: what really runs as the canary (a pod template's hash, an image's digest); empty when it is not known
+    sent_at:      when the files came, in seconds since the epoch
+    now:          the engine's time; by default the machine's
+    """
 
     addresses: Mapping[str, str]
     canary: str
     stable: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    canary_build: str = ""
+    sent_at: float | None = None
+    now: float = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, slots=True)
