@@ -17,9 +17,9 @@ def attached(here: Iterable[Here]) -> list[dict[str, Any]]:
     return [{"who": one.who, "where": one.where, "since": one.since, "driving": one.driving} for one in here]
 
 
-def row(state: State, here: int) -> dict[str, Any]:
+def row(state: State, here: int, holder: str) -> dict[str, Any]:
     """One line of the list: a summary, how many are attached, and the engine that holds it."""
-    return summary(state) | {"here": here, "holder": state.engine}
+    return summary(state) | {"here": here, "holder": holder}
 
 
 def summary(state: State) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def summary(state: State) -> dict[str, Any]:
     }
 
 
-def look(state: State, at: float, notices: list[str], here: Iterable[Here] = ()) -> dict[str, Any]:
-    """Everything that decides, at time `at`, and who is attached."""
+def look(state: State, at: float, notices: list[str], here: Iterable[Here], holder: str) -> dict[str, Any]:
+    """Everything that decides, at time `at`, who is attached and which engine holds it."""
     ahead = outlook(state, at)
     settled = [item for item in state.items.values() if item.settled]
     return summary(state) | {
@@ -80,7 +80,7 @@ def look(state: State, at: float, notices: list[str], here: Iterable[Here] = ())
         "ending": state.ending,
         "manual_rollback": state.manual_rollback,
         "notices": notices,
-        "holder": state.engine,
+        "holder": holder,
         "here": attached(here),
     }
 

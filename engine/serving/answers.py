@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -190,6 +191,9 @@ class EngineInfo(Answer):
     notices: list[str]
     releases: int
     identity: str
+    supervised: bool
+    shared: bool
+    store: Literal["sqlite", "postgresql"]
     version: str
     you: You
 

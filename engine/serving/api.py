@@ -19,6 +19,7 @@ from engine.plan.model import parse_plan
 from engine.plan.problem import printable
 from engine.presence import Here, Presence
 from engine.serving.bodies import LONGEST_START, LONGEST_WHERE, OrderBody, PlanBody, PruneBody, StartBody, read
+from engine.serving.files import contents
 from engine.serving.identity import Identity, from_there
 from engine.serving.problems import problem
 from engine.serving.pruning import prune
@@ -52,6 +53,9 @@ class Api:
                 "notices": self._notices(),
                 "releases": len(self._host.ids()),
                 "identity": self._host.identity,
+                "supervised": self._host.supervised,
+                "shared": self._host.journal.shared,
+                "store": "postgresql" if self._host.journal.shared else "sqlite",
                 "version": self._version,
                 "you": {"who": caller.who, "roles": sorted(caller.roles), "where": caller.where},
             }
@@ -65,17 +69,21 @@ class Api:
     async def release(self, request: Request, release: str) -> Response:
         """One look at a release: everything that decides."""
         self._identity.allowed(request, "look")
+        state = await self._host.find(release)
         here = self._presence.here(release)
-        return JSONResponse(look(self._host.state(release), self._host.now(), self._notices(), here))
+        return JSONResponse(look(state, self._host.now(), self._notices(), here, self._host.holder(release)))
 
     async def start(self, request: Request) -> Response:
         """Start a release of a plan, or only judge what something else drives."""
         caller = self._identity.allowed(request, "start")
         body = await read(request, StartBody, LONGEST_START)
+        caller = from_there(caller, body.where)
         order = StartOrder(
             plan=body.plan.encode(),
             plan_name=body.name,
             who=caller.who,
+            where=caller.where,
+            files=contents(body.files),
             canary=body.canary,
             key=body.key,
             observe=body.observe,
@@ -87,7 +95,7 @@ class Api:
         caller = self._identity.caller(request)
         body = await read(request, OrderBody)
         caller = from_there(caller, body.where)
-        listed = self._host.state(release).rules.rollback_who
+        listed = (await self._host.find(release)).rules.rollback_who
         order = Order(
             at=self._host.now(),
             id=body.id,
@@ -111,7 +119,7 @@ class Api:
     async def events(self, request: Request, release: str) -> Response:
         """Every event after a number, then live, and a beat each second, as server-sent events."""
         self._identity.allowed(request, "look")
-        self._host.state(release)
+        await self._host.find(release)
         asked = request.query_params
         seen = request.headers.get("Last-Event-ID") or asked.get("after", "0")
         if not seen.isascii() or not seen.isdecimal() or len(seen) > 15:
@@ -147,7 +155,7 @@ class Api:
         return [*self._host.notices, *filter(None, [self._identity.trouble])]
 
     def _row(self, release: str) -> dict[str, Any]:
-        return row(self._host.state(release), self._presence.count(release))
+        return row(self._host.state(release), self._presence.count(release), self._host.holder(release))
 
     def _refusal(self, release: str, order: Order, followed: list[ev.Event]) -> str:
         """Why it was refused; a repeat is answered as it was the first time."""

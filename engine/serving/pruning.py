@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from engine import config
-from engine.host import Host, RefusedError
-from engine.journal.records import Retention
+from engine.host import Host, RefusedError, UnknownReleaseError
+from engine.journal.records import JournalError, Retention
 from engine.serving.bodies import PruneBody
 from engine.state import FINAL, State
 
@@ -21,7 +22,7 @@ async def prune(host: Host, kept: config.Retention | None, asked: PruneBody) -> 
     """Forget what is not kept; returns what that was. Raises RefusedError when nothing says what is kept."""
     rules = _rules(kept, asked)
     now = host.now()
-    ended = [release for release in host.ids() if _at_rest(host.state(release), now)]
+    ended = await _at_rest(host, now)
     done = await asyncio.to_thread(host.journal.prune, rules, now, ended, dry_run=asked.dry_run)
     return {"releases": list(done.releases), "ticks": done.ticks, "freed": done.freed, "dry_run": asked.dry_run}
 
@@ -40,7 +41,18 @@ def _rules(kept: config.Retention | None, asked: PruneBody) -> Retention:
     return Retention(ticks_s=wanted.ticks, releases_s=wanted.releases, size_bytes=wanted.size)
 
 
-def _at_rest(state: State, now: float) -> bool:
+async def _at_rest(host: Host, now: float) -> list[str]:
+    """What can't be read is left alone: it may be under way."""
+    live = {state.release for state in host.states()}
+    found = []
+    for row in await asyncio.to_thread(host.journal.releases):
+        if row.id not in live:
+            with suppress(UnknownReleaseError, JournalError, ValueError):
+                found += [row.id] if _is_at_rest(await host.find(row.id), now) else []
+    return found
+
+
+def _is_at_rest(state: State, now: float) -> bool:
     """Ended, given back and guarded no more."""
     if state.phase not in FINAL or state.ended_at is None or state.guarded(now):
         return False

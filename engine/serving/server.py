@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import os
 import signal
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from engine.config import Listen, config_path
+from engine.config import VARIABLE, EngineConfig, Listen, config_path, read_engine_config
 from engine.host import Host
+from engine.journal.opening import open_store
 from engine.presence import Presence
+from engine.secrets import Secrets
 from engine.serving.api import Api
 from engine.serving.app import application
+from engine.serving.duties import call_dead_man, renew, serve_manager, share
 from engine.serving.identity import Identity
 from engine.serving.listening import Certificate, Listener
-from engine.serving.sockets import PRIVATE, SocketError, bind, bind_address, own_folder, socket_folder
-
-log = logging.getLogger(__name__)
-
-RENEWED_S = 60.0  # how often it is looked whether the certificate was renewed
+from engine.serving.probes import probes
+from engine.serving.sockets import PRIVATE, SHARED, SocketError, bind, bind_address, own_folder, socket_folder
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """How an engine is served: where its socket is, and who may open it (`mode`, `group`)."""
+    """How an engine is served: where its socket is, and who may open it (`mode`, `group`); where its journal is
+    (`store`: empty for the state folder); whether something starts it again when it ends (`supervised`).
+
+    engine.yaml says the same where an option is left at its default.
+    """
 
     socket: Path
+    store: str = ""
+    supervised: bool = False
     mode: int = PRIVATE
     group: str = ""
 
@@ -40,21 +48,35 @@ def serve(home: Path, options: ServeOptions) -> None:
     Raises the journal's errors (JournalLocked when another engine runs), EngineConfigError and SocketError.
     """
     own_folder(home)
+    config = read_engine_config(config_path(home), needed=VARIABLE in os.environ)
+    options = _with(config, options)
     if options.socket.parent != home:
         socket_folder(options.socket.parent)
+    store = options.store or config.store_url(Secrets(home))
     with asyncio.Runner() as runner:
-        runner.run(_serve(home, options))
+        runner.run(_serve(home, options, store, config.lease))
 
 
-async def _serve(home: Path, options: ServeOptions) -> None:
-    host = Host(home)
+def _with(config: EngineConfig, options: ServeOptions) -> ServeOptions:
+    """The options, and what the configuration says of the socket."""
+    place = config.socket
+    if place is None:
+        return options
+    path = Path(place.path) if place.path else options.socket
+    if options.group or not place.group:
+        return replace(options, socket=path)
+    return replace(options, socket=path, group=place.group, mode=SHARED)
+
+
+async def _serve(home: Path, options: ServeOptions, store: str, lease_s: float) -> None:
+    journal = await asyncio.to_thread(open_store, store, home)
+    host = Host(home, journal=journal, lease_s=lease_s, supervised=options.supervised)
     try:
         server = Server(host, home)
         with ExitStack() as open_sockets:
             local = open_sockets.enter_context(bind(options.socket, options.mode, options.group))
+            server.listen(open_sockets)
             # Who asks from now on waits for the answer, while the releases are taken up.
-            if server.listen is not None:
-                server.secure(open_sockets.enter_context(bind_address(server.listen.address)))
             await host.resume()
             await server.serve(local)
     finally:
@@ -68,36 +90,37 @@ class Server:
         """By the configuration of the state folder `home`. Raises EngineConfigError."""
         self.stopping = asyncio.Event()
         self.presence = Presence()
+        self._host = host
         self._home = home
         self._identity = Identity(home, host.now)
         self._app = application(Api(host, self._identity, self.presence, self.stopping, self.stop))
         self._listeners: list[tuple[Listener, socket.socket]] = []
         self._certificate: Certificate | None = None
+        self.addresses: dict[str, tuple[str, int]] = {}
 
-    @property
-    def listen(self) -> Listen | None:
-        """Where people with a token are to reach it."""
-        return self._identity.config.listen
+    def listen(self, open_sockets: ExitStack) -> None:
+        """Listen on the network too, where the configuration says so: by TLS, and for probes. `addresses` says where.
 
-    def secure(self, bound: socket.socket) -> None:
-        """Listen there too, by TLS with the configuration's certificate. Raises SocketError."""
-        assert self.listen is not None
-        folder = config_path(self._home).absolute().parent
-        try:
-            self._certificate = Certificate(folder / self.listen.certificate, folder / self.listen.key)
-        except OSError as error:
-            raise SocketError(f"listen: the certificate or its key can't be used: {error}") from error
-        self._listeners.append((Listener(self._app, self._certificate.context), bound))
+        Raises SocketError.
+        """
+        config = self._identity.config
+        if config.listen is not None:
+            tls = self._tls(config.listen)
+            self._listen("listen", config.listen.address, Listener(self._app, tls), open_sockets)
+        if config.probes is not None:
+            self._listen("probes", config.probes, Listener(probes(self._host)), open_sockets)
 
     async def serve(self, local: socket.socket) -> None:
-        """Answer at a unix socket, and wherever else it was told to listen."""
+        """Answer at a unix socket, and wherever else it listens."""
         self._listeners.append((Listener(self._app), local))
-        renewing = asyncio.create_task(self._renew())
+        duties = [asyncio.create_task(duty) for duty in self._duties()]
         try:
             with self._signals():
                 await asyncio.gather(*(listener.serve(sockets=[bound]) for listener, bound in self._listeners))
         finally:
-            renewing.cancel()
+            for duty in duties:
+                duty.cancel()
+            await asyncio.gather(*duties, return_exceptions=True)
 
     def stop(self) -> None:
         """Stop soon: what is being answered is answered."""
@@ -105,13 +128,26 @@ class Server:
         for listener, _ in self._listeners:
             listener.should_exit = True
 
-    async def _renew(self) -> None:
-        while self._certificate is not None:
-            await asyncio.sleep(RENEWED_S)
-            try:
-                self._certificate.renew()
-            except OSError as error:
-                log.warning("the new certificate can't be used, the old one stays: %s", error)
+    def _duties(self) -> Iterator[Coroutine[Any, Any, None]]:
+        yield serve_manager(self._host)
+        yield call_dead_man(self._host, self._home, self._identity.config)
+        if self._certificate is not None:
+            yield renew(self._certificate)
+        if self._host.journal.shared:
+            yield share(self._host, self.presence)
+
+    def _listen(self, name: str, address: str, listener: Listener, open_sockets: ExitStack) -> None:
+        bound = open_sockets.enter_context(bind_address(address))
+        self.addresses[name] = bound.getsockname()[:2]
+        self._listeners.append((listener, bound))
+
+    def _tls(self, place: Listen) -> ssl.SSLContext:
+        folder = config_path(self._home).absolute().parent
+        try:
+            self._certificate = Certificate(folder / place.certificate, folder / place.key)
+        except OSError as error:
+            raise SocketError(f"listen: the certificate or its key can't be used: {error}") from error
+        return self._certificate.context
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

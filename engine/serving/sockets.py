@@ -14,6 +14,7 @@ from engine.config import split_address
 LONGEST_PATH = 100  # bytes of a unix socket's path that every system takes
 ANSWERS_S = 1.0  # a socket that takes no connection for that long may belong to an engine that is busy
 PRIVATE = 0o600
+SHARED = 0o660  # with a group that may connect
 
 
 class SocketError(Exception):

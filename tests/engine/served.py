@@ -20,7 +20,6 @@ from engine.inputs import Observation
 from engine.plan.selector import Subject
 from engine.routers import Router
 from engine.serving import Server, bind
-from engine.serving.sockets import bind_address
 from engine.sources import Source
 from engine.sources.reading import PART, TOTAL, Reading
 
@@ -106,7 +105,11 @@ class Served:
     route: PaperRoute
     client: EngineClient
     running: asyncio.Task[None]
-    port: int = 0  # of TLS, when it is configured
+
+    @property
+    def port(self) -> int:
+        """Of TLS, when it is configured."""
+        return self.server.addresses["listen"][1]
 
     async def begin(self, **said: str) -> str:
         """A release of PLAN."""
@@ -154,14 +157,10 @@ async def served(monkeypatch: Any, settings: str = "") -> AsyncIterator[Served]:
         server = Server(host, Path(folder))
         try:
             with bind(Path(client.address)) as listening, ExitStack() as more:
-                port = 0
-                if server.listen is not None:
-                    secure = more.enter_context(bind_address(server.listen.address))
-                    port = secure.getsockname()[1]
-                    server.secure(secure)
+                server.listen(more)
                 running = asyncio.create_task(server.serve(listening))
                 try:
-                    yield Served(host, server, route, client, running, port)
+                    yield Served(host, server, route, client, running)
                 finally:
                     server.stop()
                     with suppress(asyncio.CancelledError):

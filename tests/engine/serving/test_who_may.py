@@ -220,7 +220,7 @@ async def test_the_kernel_says_who_asks_whatever_the_body_says(monkeypatch):
     async with served(monkeypatch, roles) as engine:
         release = await engine.begin()
         engine.client.folder.chmod(0o755)
-        Path(engine.client.address).chmod(0o666)
+        await asyncio.to_thread(Path(engine.client.address).chmod, 0o666)
         status, found = await ask_as(1, engine, "GET", "/v1/engine", None)
         assert (status, found["you"]["who"], found["you"]["roles"]) == (200, "daemon", ["viewer"])
         assert found["you"]["where"].startswith("pid ")
