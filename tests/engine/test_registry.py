@@ -89,9 +89,9 @@ def test_a_kind_that_can_not_be_used_says_why(other_packages, name, why):
 def test_an_unknown_name_is_told_the_nearest():
     with pytest.raises(UnknownKindError) as error:
         resolve("check", "htp")
-    assert error.value.known == ("http",)
+    assert error.value.known == ("http", "junit")
     assert error.value.hint == "did you mean http?"
-    assert "no check htp; there is http" in str(error.value)
+    assert "no check htp; there is http, junit" in str(error.value)
 
 
 def test_a_kinds_configuration_is_read_without_the_library_that_does_its_work():
