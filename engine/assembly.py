@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from engine import registry
@@ -137,9 +137,10 @@ def router_of(plan: Plan, secrets: Secrets, canary: str = "") -> Router:
     return router
 
 
-def parts_of(plan: Plan, router: Router, secrets: Secrets) -> Parts:
-    """All that a release of this plan works with. Raises SecretMissingError."""
-    return Parts(router, source_of(plan, secrets), queries_of(plan), dict(_checks(plan, secrets)), secrets.hide)
+def parts_of(plan: Plan, router: Router, secrets: Secrets, files: Mapping[str, bytes] | None = None) -> Parts:
+    """All that a release of this plan works with; `files` came with it. Raises SecretMissingError."""
+    checks = dict(_checks(plan, secrets))
+    return Parts(router, source_of(plan, secrets), queries_of(plan), checks, secrets.hide, files or {})
 
 
 def _checks(plan: Plan, secrets: Secrets) -> Iterator[tuple[str, Check]]:

@@ -131,6 +131,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created(Event):
+    """`files` are the SHA-256 of those that came with the plan, by name."""
+
     release: str
     service: str
     summary: str
@@ -141,6 +143,7 @@ class Created(Event):
     rules: Rules
     manual_rollback: str
     where: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.journal.store import Journal
 
 FILE = "engine.id"
 
@@ -16,6 +20,12 @@ def identity(home: Path) -> str:
         return path.read_text().strip() or _made(path)
     except FileNotFoundError:
         return _made(path)
+
+
+def family(journal: Journal) -> str:
+    """The name that all engines on one store share: each finds the marks of the others, and takes them for its own.
+    Raises the journal's errors."""
+    return f"laneshift-{journal.family():08x}"
 
 
 def _made(path: Path) -> str:

@@ -89,6 +89,10 @@ class Controller:
         await self._recorder.close()
         await asyncio.gather(self._parts.router.close(), self._parts.source.close(), return_exceptions=True)
 
+    async def settle(self) -> None:
+        """Wait for the effects that are under way."""
+        await self._hands.settle()
+
     def lose(self) -> list[Order]:
         """Another engine has the release: from this moment on nothing is decided here, and nothing done. Returns the
         orders that were taken and never recorded; who gave them hears of a LostError."""
@@ -104,6 +108,12 @@ class Controller:
     def behind_s(self) -> float:
         """How long the oldest of its records has waited for the journal, in seconds."""
         return self._recorder.behind_s
+
+    @property
+    def longest_write_s(self) -> float:
+        """For how long a write that takes the release forward may still land after its engine is gone, in seconds."""
+        router = self._parts.router
+        return max(router.shift_limit_s, router.effort_limit_s if self.state.rules.finish != "swap" else 0.0)
 
     async def order(self, order: Order) -> list[Event]:
         """Decide on a person's order; returns what followed, once it is recorded: nothing acknowledged is lost. Raises
@@ -194,7 +204,7 @@ class Controller:
         while not self.over:
             if self.state.canary and self.state.past_s is None and self.state.phase is Phase.PREFLIGHT:
                 await self._eyes.read_past()
-            if self.state.canary and not self._watched_enough():
+            if self.state.canary and not watched_enough(self.state, self.time.now()):
                 await self._eyes.look()
             await self.time.sleep(self.state.rules.interval_s)
 
@@ -213,25 +223,29 @@ class Controller:
             self.tell(Clock(at=self.time.now()))
             await self.time.sleep(CLOCK_S)
 
-    def _watched_enough(self) -> bool:
-        """Is there nothing more to read from the source?"""
-        state = self.state
-        if state.phase is not Phase.ROLLED_BACK:
-            return state.phase in FINAL
-        if state.rollback is None or state.ended_at is None or not state.moved:
-            return True
-        laps = state.rollback.last_canary_request is not None and state.rollback.recovered is not None
-        return laps or self.time.now() - state.ended_at > AFTERMATH_S
-
     @property
     def over(self) -> bool:
         """Can nothing more happen to it?"""
-        state = self.state
-        if not self._watched_enough() or not gave_back(state):
-            return False
-        if state.phase is not Phase.ROLLED_BACK:
-            return state.keep_until is None
-        return not state.moved or self.time.now() - (state.ended_at or 0.0) > state.rules.guard_s
+        return is_over(self.state, self.time.now())
+
+
+def is_over(state: State, at: float) -> bool:
+    """Can nothing more happen to a release by itself?"""
+    if not watched_enough(state, at) or not gave_back(state):
+        return False
+    if state.phase is not Phase.ROLLED_BACK:
+        return state.keep_until is None
+    return not state.moved or at - (state.ended_at or 0.0) > state.rules.guard_s
+
+
+def watched_enough(state: State, at: float) -> bool:
+    """Is there nothing more to read from the source?"""
+    if state.phase is not Phase.ROLLED_BACK:
+        return state.phase in FINAL
+    if state.rollback is None or state.ended_at is None or not state.moved:
+        return True
+    laps = state.rollback.last_canary_request is not None and state.rollback.recovered is not None
+    return laps or at - state.ended_at > AFTERMATH_S
 
 
 def gave_back(state: State) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal
 
 from engine import events as ev
@@ -74,6 +74,11 @@ class Hands:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def settle(self) -> None:
+        """Wait for what is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def rehearse(self) -> tuple[bool, str]:
         """Try the way back's write without effect: would it get through, and what was answered."""
@@ -195,7 +200,7 @@ class Hands:
         try:
             async with asyncio.timeout(CHECK_LIMIT_S):
                 addresses = await self._parts.router.addresses()
-                result = await check.run(Place(addresses, self._state.canary, self._state.stable))
+                result = await check.run(self._place(addresses))
             json.dumps(result.evidence)  # what is no JSON could not be recorded
             return result
         except TimeoutError:
@@ -205,6 +210,18 @@ class Hands:
         except Exception as error:  # a check of another package: it could not answer, and that is an answer
             log.exception("check %s failed", name)
             return CheckResult(CheckOutcome.ERROR, f"{type(error).__name__}: {error}")
+
+    def _place(self, addresses: Mapping[str, str]) -> Place:
+        state = self._state
+        return Place(
+            addresses,
+            state.canary,
+            state.stable,
+            self._parts.files,
+            canary_build=state.canary_build,
+            sent_at=state.created_at,
+            now=self._now(),
+        )
 
 
 def _outcome(phase: Phase) -> Literal["promoted", "rolled_back", "cancelled"]:

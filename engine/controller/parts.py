@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from engine import events as ev
@@ -33,13 +33,15 @@ class Time(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What one release works with. `hide` takes resolved secrets out of what the others say."""
+    """What one release works with. `hide` takes resolved secrets out of what the others say; `files` came with the
+    plan, by the path that it names them with."""
 
     router: Router
     source: Source
     queries: tuple[Query, ...]
     checks: dict[str, Check]
     hide: Callable[[Any], Any] = lambda said: said
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def bounded(self, said: str) -> str:
         """What a part of the release said, fit for the journal."""

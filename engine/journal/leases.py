@@ -8,6 +8,7 @@ Nobody waits for a lease: who finds its row locked acts as if the other had just
 from __future__ import annotations
 
 import math
+import secrets
 import time
 from collections.abc import Collection, Mapping
 
@@ -25,6 +26,18 @@ def next_epoch(connection: Connection) -> int:
     epoch = int(checked(row)["value"]) + 1
     connection.execute(update(facts).where(mine).values(sealed({"name": "epoch", "value": epoch})))
     return epoch
+
+
+def family(connection: Connection) -> int:
+    """The number that all engines of this store have in common, made up for the first of them that asks."""
+    turn = select(facts).where(facts.c.name == "epoch").with_for_update()  # one at a time
+    connection.execute(turn).one()
+    row = connection.execute(select(facts).where(facts.c.name == "family")).mappings().one_or_none()
+    if row is not None:
+        return int(checked(row)["value"])
+    made = secrets.randbits(32)
+    connection.execute(insert(facts).values(sealed({"name": "family", "value": made})))
+    return made
 
 
 def grant(connection: Connection, backend: Backend, release: str, engine: str, lease_s: float) -> int:

@@ -254,6 +254,11 @@ class Journal:
 
     # --- leases
 
+    def family(self) -> int:
+        """A number that all engines on this store have in common, and no other store's."""
+        with self._backend.writing() as connection:
+            return leases.family(connection)
+
     def take(self, release: str, engine: str, lease_s: float) -> Taken | None:
         """Hold a release that nobody else holds, under a new epoch; None while another engine's lease runs."""
         with self._backend.writing() as connection:

@@ -12,7 +12,8 @@ import pytest
 from engine import events as ev
 from engine.controller import Controller, Said, record_of
 from engine.events import Event
-from engine.host import Host, RefusedError, WallTime, _Held
+from engine.host import Host, RefusedError, WallTime
+from engine.host.held import Held
 from engine.inputs import Order
 from engine.state import State, created
 from tests.engine.moody_journal import until
@@ -33,7 +34,7 @@ class Failing:
         self.runs = 0
         self.behind_s = 0.0
 
-    async def run(self, _epoch: int) -> None:
+    async def run(self, _epoch: int, **_: Any) -> None:
         self.runs += 1
         if self.runs <= self.failures:
             raise ExceptionGroup("a loop failed", [ZeroDivisionError("a bug")])
@@ -52,10 +53,10 @@ async def host(tmp_path: Path) -> AsyncIterator[Host]:
     await made.close()
 
 
-def watched(host: Host, failures: int) -> tuple[_Held, Failing]:
+def watched(host: Host, failures: int) -> tuple[Held, Failing]:
     controller = Failing(failures)
-    held = host._held["shop-1"] = _Held(cast("Controller", controller))
-    host._run(held)
+    held = host._holder.held["shop-1"] = Held(cast("Controller", controller), 1)
+    host._holder.run(held)
     return held, controller
 
 
@@ -100,5 +101,4 @@ async def test_a_release_that_cannot_be_taken_up_is_said_unless_it_has_ended(hos
     keep = {"plan": {"text": "of another version: [", "name": "plan.yaml"}}
     host.journal.create_release("shop-1", "route", "shop", 1.0, records=records, keep=keep)
     await host.resume()
-    assert host.ids() == []
     assert any("shop-1 can't be taken up, nothing guards it" in notice for notice in host.notices) is not ended
