@@ -11,6 +11,6 @@ __all__ = ["UNWATCHED", "Shown", "Vital", "Watcher", "exposition", "healthy", "r
 
 def exposition(host: Shown) -> bytes:
     """All metrics of this engine, in Prometheus' text format (content type `text/plain; version=0.0.4`)."""
-    from engine.telemetry.exposition import text_of  # prometheus_client, which the command line has no need of
+    from engine.telemetry.text import text_of  # prometheus_client, which the command line has no need of
 
     return text_of(host)

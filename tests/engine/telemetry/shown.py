@@ -7,8 +7,9 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from engine import telemetry
 from engine.state import State, fold
-from engine.telemetry import Vital, exposition
+from engine.telemetry import Vital
 from engine.telemetry.meters import Meters
 from tests.support.engine_bench import creation, rules
 
@@ -38,7 +39,7 @@ class ShownHost:
 
 def series_of(host: ShownHost) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """(name, sorted labels) -> value, as Prometheus reads the text."""
-    text = exposition(host).decode()
+    text = telemetry.exposition(host).decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
