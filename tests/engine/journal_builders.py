@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from engine.journal.opening import open_store
 from engine.journal.records import TICK, Record
 from engine.journal.store import Journal
 
@@ -32,6 +35,26 @@ def tick(seq: int, *, at: float | None = None, canary: float = 100.0, value: flo
 def history(length: int) -> list[Record]:
     """Events and ticks in turn."""
     return [event(seq) if seq % 3 == 1 else tick(seq) for seq in range(1, length + 1)]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where a journal is: a SQLite file in `home`, or a PostgreSQL database at `where`."""
+
+    home: Path
+    where: str = ""
+
+    def open(self) -> Journal:
+        """For writing."""
+        return open_store(self.where, self.home)
+
+    def other(self) -> Store:
+        """The same store as another engine has it, with a state folder of its own; PostgreSQL only."""
+        return Store(Path(tempfile.mkdtemp(dir=self.home.parent)), self.where)
+
+    def started(self) -> Journal:
+        """Open, with one release that has no records yet."""
+        return with_release(self.open(), RELEASE)
 
 
 def started(path: Path) -> Journal:

@@ -30,7 +30,8 @@ from engine.journal.records import (
 )
 from engine.journal.store import Journal
 from engine.journal.tables import FORMAT
-from tests.engine.journal_builders import METRICS, RELEASE, event, history, started, tick, write_history
+from tests.engine.journal_builders import METRICS, RELEASE, Store, event, history, started, tick, write_history
+from tests.support.postgres_process import PostgresProcess, running_postgres
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
@@ -44,19 +45,32 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "journal.db"
 
 
-def test_records_come_back_in_order_events_and_ticks_merged(path: Path) -> None:
-    with started(path) as journal:
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresProcess]:
+    with running_postgres() as process:
+        yield process
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """What holds for both kinds of journal is asked of both."""
+    home = tmp_path / "state"
+    return Store(home, request.getfixturevalue("server").database() if request.param == "postgres" else "")
+
+
+def test_records_come_back_in_order_events_and_ticks_merged(store: Store) -> None:
+    with store.started() as journal:
         records = write_history(journal, 20)
         assert journal.read(RELEASE) == records
         assert journal.last_seq(RELEASE) == 20
-    with Journal.open(path) as journal:
+    with store.open() as journal:
         assert journal.read(RELEASE) == records
         assert journal.recovered is None
         assert journal.drained is None
 
 
-def test_a_part_of_the_history_can_be_read(path: Path) -> None:
-    with started(path) as journal:
+def test_a_part_of_the_history_can_be_read(store: Store) -> None:
+    with store.started() as journal:
         records = write_history(journal, 20)
         assert journal.read(RELEASE, after=17) == records[17:]
         assert journal.read(RELEASE, after=4, limit=3) == records[4:7]
@@ -95,16 +109,16 @@ def _as_json(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("text", ["'; DROP TABLE events; --", "\x1b[2J[red]", "\x00", "\udc80", "%s {} :seq"])
-def test_text_from_outside_is_only_stored(path: Path, text: str) -> None:
+def test_text_from_outside_is_only_stored(store: Store, text: str) -> None:
     records = [event(1, text=text, **{text: 1}), event(2)]
-    with started(path) as journal:
+    with store.started() as journal:
         journal.append(RELEASE, records, keep={"state": text})
         assert journal.read(RELEASE) == records
         assert journal.kept(RELEASE) == {"state": text}
 
 
-def test_a_record_must_follow_the_last_one(path: Path) -> None:
-    with started(path) as journal:
+def test_a_record_must_follow_the_last_one(store: Store) -> None:
+    with store.started() as journal:
         journal.append(RELEASE, history(3))
         for wrong in ([event(5)], [event(4), event(6)], [event(2), event(4)], []):
             with pytest.raises(JournalConflict):
@@ -115,8 +129,8 @@ def test_a_record_must_follow_the_last_one(path: Path) -> None:
         assert journal.kept(RELEASE) == {}
 
 
-def test_the_same_records_again_change_nothing(path: Path) -> None:
-    with started(path) as journal:
+def test_the_same_records_again_change_nothing(store: Store) -> None:
+    with store.started() as journal:
         journal.append(RELEASE, history(6), keep={"state": "of record 6"})
         journal.append(RELEASE, [event(7)], keep={"state": "of record 7"})
         before = journal.minutes(RELEASE)
@@ -126,8 +140,8 @@ def test_the_same_records_again_change_nothing(path: Path) -> None:
         assert journal.minutes(RELEASE) == before
 
 
-def test_records_partly_there_are_completed(path: Path) -> None:
-    with started(path) as journal:
+def test_records_partly_there_are_completed(store: Store) -> None:
+    with store.started() as journal:
         journal.append(RELEASE, history(4))
         journal.append(RELEASE, history(9), keep={"state": 9})
         assert journal.read(RELEASE) == history(9)
@@ -135,15 +149,15 @@ def test_records_partly_there_are_completed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [event(2, text="another"), tick(2, canary=7.0), Record(2, 1.0, "Noted", {})])
-def test_another_content_at_the_same_number_is_refused(path: Path, other: Record) -> None:
-    with started(path) as journal:
+def test_another_content_at_the_same_number_is_refused(store: Store, other: Record) -> None:
+    with store.started() as journal:
         journal.append(RELEASE, [event(1), event(2), tick(3)])
         with pytest.raises(JournalConflict, match="record 2"):
             journal.append(RELEASE, [other])
 
 
-def test_kept_holds_the_latest_of_each_name(path: Path) -> None:
-    with started(path) as journal:
+def test_kept_holds_the_latest_of_each_name(store: Store) -> None:
+    with store.started() as journal:
         journal.append(RELEASE, [tick(1)], keep={"counters": {"a": 1}, "judge": [1]})
         journal.append(RELEASE, [tick(2)], keep={"counters": {"a": 2}})
         journal.append(RELEASE, [tick(3)])
@@ -162,15 +176,15 @@ def test_releases_are_listed_as_they_were_created(path: Path) -> None:
         assert journal.kept("shop-1") == {"a": 1}
 
 
-def test_a_release_and_its_first_records_are_one_transaction(path: Path) -> None:
-    with Journal.open(path) as journal:
+def test_a_release_and_its_first_records_are_one_transaction(store: Store) -> None:
+    with store.open() as journal:
         with pytest.raises(JournalConflict):
             journal.create_release("shop-1", "sandbox/shop", "shop", 1.0, records=[event(2)])
         assert journal.releases() == []
 
 
-def test_an_id_and_a_key_are_given_once(path: Path) -> None:
-    with Journal.open(path) as journal:
+def test_an_id_and_a_key_are_given_once(store: Store) -> None:
+    with store.open() as journal:
         journal.create_release("shop-1", "sandbox/shop", "shop", 1.0, "build 7")
         for again in (("shop-1", "shop", "build 8"), ("shop-2", "shop", "build 7")):
             with pytest.raises(JournalConflict):
@@ -179,8 +193,8 @@ def test_an_id_and_a_key_are_given_once(path: Path) -> None:
         assert len(journal.releases()) == 2
 
 
-def test_next_id_counts_per_service(path: Path) -> None:
-    with Journal.open(path) as journal:
+def test_next_id_counts_per_service(store: Store) -> None:
+    with store.open() as journal:
         assert journal.next_id("shop") == "shop-1"
         for number in (1, 2, 10):
             journal.create_release(f"shop-{number}", "sandbox/shop", "shop", 1.0)
@@ -189,17 +203,17 @@ def test_next_id_counts_per_service(path: Path) -> None:
         assert journal.next_id("shop-eu") == "shop-eu-41"
 
 
-def test_each_engine_has_a_greater_epoch(path: Path) -> None:
+def test_each_engine_has_a_greater_epoch(store: Store) -> None:
     seen = []
     for _ in range(3):
-        with Journal.open(path) as journal:
+        with store.open() as journal:
             seen.append(journal.engine_epoch())
             assert journal.engine_epoch() == seen[-1]
     assert seen == [1, 2, 3]
 
 
-def test_minutes_sum_the_ticks(path: Path) -> None:
-    with started(path) as journal:
+def test_minutes_sum_the_ticks(store: Store) -> None:
+    with store.started() as journal:
         journal.append(RELEASE, [tick(1, at=61.0, value=0.5), tick(2, at=119.9, value=None)])
         journal.append(RELEASE, [tick(3, at=66.0, value=0.25), tick(4, at=120.0)])
         found = journal.minutes(RELEASE)
@@ -211,7 +225,7 @@ def test_minutes_sum_the_ticks(path: Path) -> None:
     assert (canary.readings, canary.value_sum, canary.value_low, canary.value_high) == (2, 0.75, 0.25, 0.5)
 
 
-def test_minutes_take_what_is_no_number_for_nothing(path: Path) -> None:
+def test_minutes_take_what_is_no_number_for_nothing(store: Store) -> None:
     samples = [
         {
             "metric": "errors",
@@ -220,14 +234,14 @@ def test_minutes_take_what_is_no_number_for_nothing(path: Path) -> None:
             "canary": {"total": math.nan, "bad": None, "value": math.inf},
         }
     ]
-    with started(path) as journal:
+    with store.started() as journal:
         journal.append(RELEASE, [Record(1, 60.0, TICK, {"samples": samples}), Record(2, 61.0, TICK, {})])
         (minute,) = journal.minutes(RELEASE)
     assert (minute.side, minute.total, minute.bad, minute.readings, minute.value_high) == ("canary", 0.0, 0.0, 0, None)
 
 
-def test_pruning_takes_old_ticks_only(path: Path) -> None:
-    with started(path) as journal:
+def test_pruning_takes_old_ticks_only(store: Store) -> None:
+    with store.started() as journal:
         records = write_history(journal, 30)
         before, kept = journal.minutes(RELEASE), journal.kept(RELEASE)
         pruned = [record for record in records if record.type == TICK and record.at < 1030.0 - 10.0]
@@ -237,13 +251,13 @@ def test_pruning_takes_old_ticks_only(path: Path) -> None:
         assert journal.minutes(RELEASE) == before
         assert journal.kept(RELEASE) == kept
         assert journal.prune_ticks(RELEASE, keep_seconds=10.0) == 0
-    with Journal.open(path) as journal:
+    with store.open() as journal:
         assert journal.recovered is None
         assert journal.read(RELEASE) == left
 
 
-def test_numbers_go_on_after_all_that_can_be_pruned_is(path: Path) -> None:
-    with started(path) as journal:
+def test_numbers_go_on_after_all_that_can_be_pruned_is(store: Store) -> None:
+    with store.started() as journal:
         journal.append(RELEASE, [tick(1), tick(2), tick(3)])
         journal.prune_ticks(RELEASE, keep_seconds=0.0)
         assert journal.last_seq(RELEASE) == 3
