@@ -86,13 +86,13 @@ class PrometheusProcess:
 
 @contextmanager
 def running_prometheus(
-    jobs: Mapping[str, Sequence[str]], *, web: Mapping[str, Any] | None = None
+    jobs: Mapping[str, Sequence[str]], *, web: Mapping[str, Any] | None = None, rules: Path | None = None
 ) -> Iterator[PrometheusProcess]:
-    """A server that scrapes the /metrics of these URLs each second; job -> base URLs."""
+    """A server that scrapes the /metrics of these URLs each second: job -> base URLs. `rules` are too."""
     need("prometheus")
     scheme = "https" if web and "tls_server_config" in web else "http"
     with tempfile.TemporaryDirectory() as directory:
-        (Path(directory) / "prometheus.json").write_text(json.dumps(_configured(jobs)))
+        (Path(directory) / "prometheus.json").write_text(json.dumps(_configured(jobs, rules)))
         process = PrometheusProcess(f"{scheme}://127.0.0.1:{_free_port()}", Path(directory), web)
         try:
             process.start()
@@ -101,13 +101,14 @@ def running_prometheus(
             process.stop()
 
 
-def _configured(jobs: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _configured(jobs: Mapping[str, Sequence[str]], rules: Path | None) -> dict[str, Any]:
     """JSON is YAML."""
     scraped = [
         {"job_name": job, "static_configs": [{"targets": [urlsplit(url).netloc for url in urls]}]}
         for job, urls in jobs.items()
     ]
-    return {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": scraped}
+    pace = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    return {"global": pace, "scrape_configs": scraped, "rule_files": [str(rules)] if rules else []}
 
 
 def _free_port() -> int:
