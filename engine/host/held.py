@@ -147,7 +147,7 @@ class Holder:
             await self._time.sleep(AGAIN_S)
 
     def lose(self, release: str) -> tuple[Held, list[Order]] | None:
-        """Another engine has it: everything under way is cut off now, but for a way back. Returns what was held, and the
+        """Another engine has it: what is under way is cut off now, but for a way back. Returns what was held, and the
         orders that were taken and never recorded."""
         held = self.held.pop(release, None)
         if held is None:

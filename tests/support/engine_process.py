@@ -65,6 +65,7 @@ class EngineStand:
     client: EngineClient = field(init=False)
     engine: subprocess.Popen[bytes] | None = None
     release: str = ""
+    arguments: tuple[str, ...] = ()  # of `laneshift serve`
 
     def __post_init__(self) -> None:
         self.client = EngineClient(folder=self.home, who="ada")
@@ -80,7 +81,7 @@ class EngineStand:
         """Start an engine and wait for nothing."""
         with (self.home / "engine.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-P", "-m", "cli.main", "serve"],
+                [sys.executable, "-P", "-m", "cli.main", "serve", *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
