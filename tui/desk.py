@@ -36,9 +36,13 @@ class Desk:
 
     def message(self) -> Said:
         """The fate of the last order, or what was last said, until it fades."""
-        if self._shown is not None:
+        if self._shown is not None and not self._is_old(self._shown):
             return Said(*self._shown.words(self.pulse.engine_time()))
         return self._said if self.pulse.now() - self._said_at < FADES_S else Said()
+
+    def _is_old(self, order: GivenOrder) -> bool:
+        """In effect for a while: nothing more will happen to it."""
+        return order.done_at is not None and self.pulse.engine_time() - order.done_at > FADES_S
 
     def hear(self, event: Event) -> None:
         """An event may be the effect of an order given here."""

@@ -37,7 +37,8 @@ EFFECTS: dict[str, tuple[type[Event], ...]] = {
 class GivenOrder:
     """One order: `name` as people read it, `why` of a refusal or a loss, `by_hand` a command that does it.
 
-    `who` gives it, where an event of the same kind may be another person's; `way_out` is what helps after a refusal.
+    `who` gives it, where an event of the same kind may be another person's; `way_out` is what helps after a refusal;
+    `done_at` is when it came into effect, in seconds since the epoch by the engine's clock.
     """
 
     verb: str
@@ -49,6 +50,7 @@ class GivenOrder:
     by_hand: str = ""
     who: str = ""
     way_out: str = ""
+    done_at: float | None = None
 
     def answered(self, *, accepted: bool, why: str) -> None:
         """The engine's answer. Its events may have come first: then nothing is taken back."""
@@ -70,7 +72,7 @@ class GivenOrder:
         if self.who and getattr(event, "who", self.who) != self.who:
             return
         if not self.item or getattr(event, "item", self.item) == self.item:
-            self.progress = Progress.IN_EFFECT
+            self.progress, self.done_at = Progress.IN_EFFECT, event.at
 
     def words(self, at: float) -> tuple[str, str]:
         """A sentence for the message line, and its role."""

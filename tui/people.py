@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.client import Here
@@ -40,12 +40,14 @@ def company(here: Sequence[Here], you: You) -> tuple[str, ...]:
     driving = any(one.driving and you.is_at(one) for one in here) and not any(one.driving for one in rest)
     own = ["you drive"] if driving else []
     counted = ", ".join([*own, *_counted(rest)])
+    first = _acts(rest[0]) if rest[0].driving else ""
+    shortest = f"{own[0] if own else first or 'with'} +{len(rest) - bool(first)}" if len(rest) > bool(first) else first
     if len(rest) > MOST_NAMED:
-        return (counted,)
+        return (counted, shortest)
     placed = ", ".join([*own, *(f"{_acts(one)} since {clock(one.since)[:5]}{_at(one)}" for one in rest)])
     timed = ", ".join([*own, *(f"{_acts(one)} since {clock(one.since)[:5]}" for one in rest)])
     named = ", ".join([*own, *dict.fromkeys(_acts(one) for one in rest)])
-    return tuple(dict.fromkeys((placed, timed, named, counted)))
+    return tuple(dict.fromkeys((placed, timed, named, counted, shortest)))
 
 
 def place_words(where: str) -> str:
@@ -54,11 +56,11 @@ def place_words(where: str) -> str:
     return brief(said.removesuffix(")") or ("" if proven.startswith("pid ") else where), PLACE)
 
 
-def comings(before: Iterable[Here], now: Iterable[Here]) -> tuple[str, ...]:
-    """Who came and who went between two beats, a sentence each."""
+def comings(before: Iterable[Here], now: Iterable[Here], known: Collection[tuple[str, str]] = ()) -> tuple[str, ...]:
+    """Who came and who went between two beats, a sentence each. Who is `known`, by name and place, only comes back."""
     was = {(one.who, one.where): one for one in before}
     there = {(one.who, one.where): one for one in now}
-    came = [f"{_name(one)} is here too{_at(one)}" for key, one in there.items() if key not in was]
+    came = [f"{_name(one)} is here too{_at(one)}" for key, one in there.items() if key not in was and key not in known]
     return (*came, *(f"{_name(one)} is gone{_at(one)}" for key, one in was.items() if key not in there))
 
 

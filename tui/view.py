@@ -283,7 +283,7 @@ def _acting(state: State, scene: Scene) -> tuple[tuple[str, str], ...]:
     found = []
     for verb in verbs:
         able = [command for command in commands(demo=scene.demo) if verb_of(command, state) == verb]
-        live = [c for c in able if not scene.obstacle(c, state, _item_for(c, scene))]
+        live = [c for c in able if not scene.obstacle(c, state, _item_for(c, scene)) and not _too_early(c, scene)]
         found += [(command.key, label_of(command, state)) for command in live[:1]]
     return tuple(found)
 
@@ -304,10 +304,18 @@ def keys(scene: Scene) -> tuple[KeyHint, ...]:
     """The key line: what would be refused now is dimmed."""
     hints = []
     for command in commands(demo=scene.demo):
-        live = not scene.obstacle(command, scene.story.state)
+        live = not scene.obstacle(command, scene.story.state) and not _too_early(command, scene)
         if command.rank < HELP_ONLY and (live or (command.rank <= 5 and not command.when_live)):
             hints.append(KeyHint(command.key, label_of(command, scene.story.state), live, command.rank))
     return tuple(hints)
+
+
+def _too_early(command: Command, scene: Scene) -> bool:
+    """An approval that would need a reason, for its gate is not reached: possible, and nothing to invite people to."""
+    state = scene.story.state
+    if command.name != "approve" or state is None:
+        return False
+    return bool(refusal(state, "approve", scene.at, stage=state.stage, revision=state.revision, who=scene.you.who))
 
 
 def banner(scene: Scene) -> Notice | None:
@@ -328,7 +336,7 @@ def banner(scene: Scene) -> Notice | None:
     if glass is not None and scene.at - glass.at < LOUD_S:
         where = f" ({brief(glass.where, 60)})" if glass.where else ""
         who = f"{brief(glass.who, 40)}{where}"
-        text = f"{who} rolls back without the role for it, since {clock(glass.at)}: {glass.reason}"
+        text = f"{who} took it back at {clock(glass.at)} without the role for it: {glass.reason}"
         return Notice("GLASS BROKEN.", text)
     if state.way_back_problem and not _over(state, scene.at):
         return Notice("THE WAY BACK FAILS when tried.", f"{state.way_back_problem}.{by_hand}")

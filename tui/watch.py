@@ -73,6 +73,7 @@ class Watch(App[Left]):
         self._paint_is_due = False
         self._settled_in = False
         self._seen_here: tuple[Here, ...] | None = None
+        self._known: set[tuple[str, str]] = set()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Without Unicode, text from outside and Textual's own frames are made of ASCII as well."""
@@ -135,8 +136,10 @@ class Watch(App[Left]):
             self._seen_here = others(pulse.here, pulse.you)
         else:
             before, self._seen_here = self._seen_here, others(pulse.here, pulse.you)
-            for said in comings(before, self._seen_here):
+            for said in comings(before, self._seen_here, self._known):
                 self.story.remark(pulse.engine_time(), said)
+            self._known -= {(one.who, one.where) for one in before}  # who left comes anew; who was cut off only back
+            self._known |= {(one.who, one.where) for one in self._seen_here}
         if pulse.gap is not None:
             gap, pulse.gap = pulse.gap, None
             late = f"; {gap.missed} events came late" if gap.missed else "; nothing was missed"

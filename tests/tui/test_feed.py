@@ -135,6 +135,18 @@ async def test_only_a_roll_back_starts_an_engine() -> None:
     assert "pause: no answer, it may or may not count (no engine answers)" in desk.message().text
 
 
+async def test_an_order_that_is_in_effect_for_a_while_is_not_said_any_more() -> None:
+    clock = Clock()
+    clock.at = rehearsal.START
+    desk = Desk(FakeEngine(), "checkout-7", Pulse(clock))
+    await desk.send(desk.take("pause", "pause"), None)
+    desk.hear(Paused(at=clock.at + 60, who="ann"))
+    clock.at += 79
+    assert desk.message().text == "pause: in effect"
+    clock.at += 2
+    assert not desk.message().text
+
+
 def test_what_was_said_fades() -> None:
     clock = Clock()
     desk = Desk(FakeEngine(), "checkout-7", Pulse(clock))

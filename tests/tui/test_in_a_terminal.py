@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,49 +18,14 @@ from engine.client import EngineClient, EngineGone
 from sandbox.process import READY_NAME
 from sandbox.ready import Ready
 from tests.support.programs import need
+from tests.support.tmux_terminal import Terminal
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(180)]
 
 
-class Terminal:
-    """A tmux session of its own server."""
-
-    def __init__(self, home: Path) -> None:
-        self._socket = str(home / "tmux")
-        self._environment = {**os.environ, "LANESHIFT_HOME": str(home), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
-
-    def tmux(self, *words: str) -> str:
-        command = ["tmux", "-S", self._socket, *words]
-        return subprocess.run(command, env=self._environment, capture_output=True, text=True, check=True).stdout
-
-    def run(self, *words: str, width: int = 80, height: int = 24) -> None:
-        """Start `laneshift` with these words in a terminal of this size."""
-        program = f"{sys.executable} -P -m cli.main {' '.join(words)}"
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-s", "one", "-x", str(width), "-y", str(height), program)
-
-    def press(self, *keys: str) -> None:
-        self.tmux("send-keys", "-t", "one", *keys)
-
-    def screen(self) -> str:
-        return self.tmux("capture-pane", "-p", "-t", "one")
-
-    def shows(self, *words: str, limit: float = 60.0) -> str:
-        """Wait until the screen shows all of these."""
-        deadline, screen = time.monotonic() + limit, ""
-        while time.monotonic() < deadline:
-            screen = self.screen()
-            if all(word in screen for word in words):
-                return screen
-            time.sleep(0.1)
-        raise AssertionError(f"no {words} on the screen:\n{screen}")
-
-    def is_open(self) -> bool:
-        done = subprocess.run(["tmux", "-S", self._socket, "has-session"], capture_output=True, check=False)
-        return done.returncode == 0
-
-    def kill(self) -> None:
-        """Close the terminal under the program, as a lost line does."""
-        subprocess.run(["tmux", "-S", self._socket, "kill-server"], capture_output=True, check=False)
+def program(*words: str) -> str:
+    """The command line of `laneshift` with these words."""
+    return shlex.join([sys.executable, "-P", "-m", "cli.main", *words])
 
 
 @pytest.fixture
@@ -73,7 +38,7 @@ def home() -> Iterator[Path]:
 @pytest.fixture
 def terminal(home: Path) -> Iterator[Terminal]:
     need("tmux")
-    opened = Terminal(home)
+    opened = Terminal(home, LANESHIFT_HOME=str(home))
     yield opened
     opened.kill()
     with suppress(EngineGone):
@@ -83,7 +48,7 @@ def terminal(home: Path) -> Iterator[Terminal]:
 
 
 def test_a_release_is_driven_and_rolled_back_with_keys_alone(home: Path, terminal: Terminal) -> None:
-    terminal.run("demo")
+    terminal.run(program("demo"))
     screen = terminal.shows("READY TO START", "stable v1.4.0", "a advance")
     assert all(len(line) <= 80 for line in screen.splitlines())
     terminal.press("a")
@@ -91,7 +56,7 @@ def test_a_release_is_driven_and_rolled_back_with_keys_alone(home: Path, termina
 
     terminal.kill()  # the line is lost in mid-release
     assert EngineClient(folder=home).look("shop-1")["phase"] == "stage"
-    terminal.run("watch", width=120, height=35)
+    terminal.run(program("watch"), width=120, height=35)
     screen = terminal.shows("BAKING", "5% observed", "CHECKLIST")
     assert "laneshift" not in screen.splitlines()[0]
 

@@ -26,11 +26,13 @@ def test_the_others_are_named_at_several_lengths_drivers_first() -> None:
         "bob drives since 14:01 (pts/3 from 10.0.0.7), carol watches since 14:02 (10.2.3.4, token ci)",
         "bob drives since 14:01, carol watches since 14:02",
         "bob drives, carol watches",
+        "bob drives +1",
     )
+    assert company((ANN, CAROL), YOU)[-1] == "with +1"
 
 
 def test_you_drive_is_said_beside_others() -> None:
-    assert company((BOB, ANN), You("bob", "pid 9"))[-1] == "you drive, ann watches"
+    assert company((BOB, ANN), You("bob", "pid 9"))[-2:] == ("you drive, ann watches", "you drive +1")
     assert company((BOB,), You("bob", "pid 9")) == ()
 
 
@@ -43,7 +45,7 @@ def test_another_cockpit_of_yours_is_another() -> None:
 
 def test_many_are_counted() -> None:
     crowd = tuple(Here(f"p{number}", "", AT, driving=number == 3) for number in range(9))
-    assert company((ANN, *crowd), YOU) == ("p3 drives, 8 watch",)
+    assert company((ANN, *crowd), YOU) == ("p3 drives, 8 watch", "p3 drives +8")
 
 
 def test_the_number_of_a_process_is_no_place() -> None:
@@ -57,6 +59,7 @@ def test_who_comes_and_who_goes() -> None:
     assert comings((ANN, BOB), (ANN,)) == ("bob is gone (pts/3 from 10.0.0.7)",)
     drives_now = Here(CAROL.who, CAROL.where, CAROL.since, driving=True)
     assert comings((CAROL,), (drives_now,)) == ()
+    assert comings((), (ANN, BOB), {(ANN.who, ANN.where)}) == ("bob is here too (pts/3 from 10.0.0.7)",)
 
 
 @given(st.lists(st.builds(Here, st.text(), st.text(), st.just(AT), st.booleans()), min_size=2, max_size=12))

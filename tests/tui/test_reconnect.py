@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from engine.client import Beat, EngineGone, Said
+from engine.client import Beat, EngineGone, Here, Said
 from engine.events import Event, LapRecorded
 from tests.tui import rehearsal
 from tests.tui.fake_engine import FakeEngine
@@ -108,3 +108,30 @@ async def test_the_first_word_after_a_silence_says_how_long_it_was() -> None:
         assert "nothing was heard of the engine from 14:01:36 to 14:01:44; " in stage.screen()
         assert "events came late" in stage.screen()
         assert stage.app.story.state == release.state
+
+
+async def test_who_was_there_before_the_silence_does_not_come_anew() -> None:
+    release = rehearsal.baking()
+    ann = Here("ann", "pid 7 (pts/1)", release.at, driving=False)
+    bob = Here("bob", "pid 9 (pts/3)", release.at, driving=True)
+    engine = FakeEngine(history=list(release.events), beats_at=release.at, here=(ann,))
+    async with staged(release, engine=engine, size=(120, 35)) as stage:
+        for here in ((ann, bob), (ann,)):
+            engine.here = here
+            engine.beat(stage.clock.at)
+            await stage.settle()
+        engine.here = (ann, bob)
+        engine.beat(stage.clock.at)
+        await stage.settle()
+        assert stage.screen().count("bob is here too") == 2
+        engine.lose("reset")
+        await stage.settle()
+        engine.gone, engine.here = "", (ann,)
+        await stage.pilot.pause(0.7)
+        await stage.settle()
+        for here in ((ann,), (ann, bob)):
+            engine.here = here
+            engine.beat(stage.clock.at)
+            await stage.settle()
+        assert "bob drives" in stage.screen()
+        assert stage.screen().count("bob is here too") == 2

@@ -162,6 +162,7 @@ async def test_an_early_approval_asks_for_its_reason() -> None:
         early.at = event.at
     assert early.state.step is ev.Step.BAKE
     async with staged(early, engine=shared(early, you={"who": "bob", "where": "pid 9"})) as stage:
+        assert "V approve" not in stage.screen()
         await stage.press("V")
         assert "not at its gate yet" in stage.screen()
         await stage.press(*"seen it", "enter")
@@ -242,7 +243,7 @@ async def test_broken_glass_is_loud_everywhere(size: tuple[int, int], monkeypatc
         await stage.replay(done)
         assert rung == ["bell"]
         assert_snapshot(f"glass-{size[0]}x{size[1]}", stage.screen())
-        assert "GLASS BROKEN. carol (pid 3 (pts/9))" in stage.screen()
+        assert "GLASS BROKEN. carol (pid 3 (pts/9)) took it back at" in stage.screen()
         stage.clock.at += 601
         stage.engine.beat(stage.clock.at)
         await stage.settle()
