@@ -23,21 +23,25 @@ class DeadMan:
     The path of such an address is a secret: only its host is ever said.
     """
 
-    def __init__(self, url: str, every_s: float, ready: Callable[[], tuple[bool, str]]) -> None:
+    def __init__(
+        self, url: str, every_s: float, ready: Callable[[], tuple[bool, str]], say: Callable[[str], None]
+    ) -> None:
+        """`say` hears why the address heard nothing last, and "" when it did."""
         self._url = url
         self._every_s = every_s
         self._ready = ready
-        self.notice = ""
-        """Why the address heard nothing last; empty when it did, or when nothing was due yet."""
+        self._say = say
 
     async def run(self) -> None:
         """Until it is cancelled."""
         async with httpx.AsyncClient(timeout=LIMIT_S, follow_redirects=True, trust_env=True) as client:
+            said = ""
             while True:
                 failed = await self._call(client)
-                if failed and failed != self.notice:
-                    log.warning(failed)
-                self.notice = failed
+                if failed and failed != said:
+                    log.warning("%s", failed)
+                said = failed
+                self._say(failed)
                 await asyncio.sleep(min(AGAIN_S, self._every_s) if failed else self._every_s)
 
     async def _call(self, client: httpx.AsyncClient) -> str:

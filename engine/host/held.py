@@ -152,6 +152,7 @@ class Holder:
         held = self.held.pop(release, None)
         if held is None:
             return None
+        self._watcher.fenced()
         orders = held.controller.lose()
         if held.running is not None and held.controller.state.phase not in GOING_BACK:
             held.running.cancel()

@@ -64,6 +64,7 @@ class Host:
         self._home = home
         self._time = clock or WallTime()
         self.watcher = Meters(self._time.now())
+        self.remarks: dict[str, str] = {}  # what the engine's other duties have to say, by their names
         self._listeners: defaultdict[str, set[Callable[[Sequence[Said]], None]]] = defaultdict(set)
         self._starting = asyncio.Lock()
         self._waking = asyncio.Lock()
@@ -97,6 +98,7 @@ class Host:
             found.append(str(self.journal.drained))
         held = self._holder.held.values()
         found += [*self._tenure.notices, *self._following.notices, *self._there.notices]
+        found += filter(None, self.remarks.values())
         found += sorted({said for one in held for said in (one.failure, one.trouble) if said})
         return found
 

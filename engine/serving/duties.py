@@ -15,7 +15,7 @@ from engine.dead_man import DeadMan
 from engine.host import Host
 from engine.journal.records import HereRow, JournalError
 from engine.presence import Here, Presence
-from engine.secrets import Secrets
+from engine.secrets import SecretMissingError, Secrets
 from engine.serving.listening import Certificate
 from engine.systemd import ServiceManager
 
@@ -67,8 +67,16 @@ async def call_dead_man(host: Host, home: Path, config: EngineConfig) -> None:
     """Call the configured address while the engine is ready."""
     if config.dead_man is None:
         return
-    told = Secrets(home).resolve(config.dead_man)
-    await DeadMan(told.url, told.every, lambda: telemetry.ready(host)).run()
+
+    def say(notice: str) -> None:
+        host.remarks["dead_man"] = notice
+
+    try:
+        told = Secrets(home).resolve(config.dead_man)
+    except SecretMissingError as error:
+        say(f"dead_man: nobody is called, so nobody hears when this engine is gone: {error}")
+        return
+    await DeadMan(told.url, told.every, lambda: telemetry.ready(host), say).run()
 
 
 async def serve_manager(host: Host) -> None:

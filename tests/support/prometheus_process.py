@@ -88,7 +88,7 @@ class PrometheusProcess:
 def running_prometheus(
     jobs: Mapping[str, Sequence[str]], *, web: Mapping[str, Any] | None = None, rules: Path | None = None
 ) -> Iterator[PrometheusProcess]:
-    """A server that scrapes the /metrics of these URLs each second: job -> base URLs. `rules` are too."""
+    """A server that scrapes the /metrics of these URLs (job -> base URLs) and tries `rules`, each second."""
     need("prometheus")
     scheme = "https" if web and "tls_server_config" in web else "http"
     with tempfile.TemporaryDirectory() as directory:

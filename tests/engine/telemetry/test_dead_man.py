@@ -6,13 +6,17 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from engine.config import parse_engine_config
 from engine.dead_man import DeadMan
+from engine.host import Host
 from engine.journal.store import Journal
 from engine.journal.writer import JournalWriter
+from engine.serving.duties import call_dead_man
 from engine.telemetry import Vital, probes, ready
 from tests.engine.telemetry.shown import ShownHost
 from tests.support.canned_http import Canned, answered, canned
@@ -31,6 +35,16 @@ async def running(dead_man: DeadMan) -> AsyncIterator[None]:
             await task
 
 
+@dataclass
+class Told:
+    """The last that was said."""
+
+    notice: str = ""
+
+    def say(self, notice: str) -> None:
+        self.notice = notice
+
+
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not holds():  # noqa: ASYNC110  no event
@@ -45,7 +59,7 @@ async def world() -> AsyncIterator[Canned]:
 
 
 async def test_it_calls_again_and_again(world: Canned) -> None:
-    async with running(DeadMan(world.url + PATH, 0.02, lambda: (True, ""))):
+    async with running(DeadMan(world.url + PATH, 0.02, lambda: (True, ""), Told().say)):
         await until(lambda: len(world.seen) >= 3)
     assert {(method, path) for method, path, _, _ in world.seen} == {("GET", PATH)}
 
@@ -53,20 +67,20 @@ async def test_it_calls_again_and_again(world: Canned) -> None:
 @pytest.mark.parametrize("answer", [answered(500, b"no"), b"nonsense\r\n\r\n", answered(404, b"")])
 async def test_a_call_that_fails_is_said_without_its_path_and_tried_again(world: Canned, answer: bytes) -> None:
     world.answers[PATH] = answer
-    dead_man = DeadMan(world.url + PATH, 0.02, lambda: (True, ""))
-    async with running(dead_man):
-        await until(lambda: bool(dead_man.notice))
-        assert "127.0.0.1" in dead_man.notice
-        assert "secret" not in dead_man.notice
+    told = Told()
+    async with running(DeadMan(world.url + PATH, 0.02, lambda: (True, ""), told.say)):
+        await until(lambda: bool(told.notice))
+        assert "127.0.0.1" in told.notice
+        assert "secret" not in told.notice
         world.answers[PATH] = answered(200, b"ok")
-        await until(lambda: not dead_man.notice)
+        await until(lambda: not told.notice)
 
 
 async def test_nobody_there_is_no_trouble() -> None:
-    dead_man = DeadMan("http://127.0.0.1:1" + PATH, 0.02, lambda: (True, ""))
-    async with running(dead_man):
-        await until(lambda: "can't be called" in dead_man.notice)
-    assert "secret" not in dead_man.notice
+    told = Told()
+    async with running(DeadMan("http://127.0.0.1:1" + PATH, 0.02, lambda: (True, ""), told.say)):
+        await until(lambda: "can't be called" in told.notice)
+    assert "secret" not in told.notice
 
 
 @pytest.mark.real
@@ -84,14 +98,26 @@ async def test_it_is_silent_while_the_journals_thread_is_stuck(
             host.vital_now = Vital([], journal_lives=writer.lives, journal_silent_s=writer.silent_s)
             return ready(host)
 
-        dead_man = DeadMan(world.url + PATH, 0.02, is_ready)
-        async with running(dead_man):
+        told = Told()
+        async with running(DeadMan(world.url + PATH, 0.02, is_ready, told.say)):
             await until(lambda: len(world.seen) >= 2)
             writer.call(lambda _: go_on.wait(30))
-            await until(lambda: "the journal has answered nothing" in dead_man.notice)
+            await until(lambda: "the journal has answered nothing" in told.notice)
             heard = len(world.seen)
             await asyncio.sleep(0.3)
             assert len(world.seen) == heard
             go_on.set()
             await until(lambda: len(world.seen) > heard)
         assert writer.close()
+
+
+async def test_an_address_that_is_nowhere_is_said_in_the_engines_notices(tmp_path: Path) -> None:
+    config = parse_engine_config(b'dead_man: {url: "${file:not-there}"}')
+    host = Host(tmp_path)
+    try:
+        await call_dead_man(host, tmp_path, config)
+        [notice] = host.notices
+        assert "nobody hears when this engine is gone" in notice
+        assert "not-there" in notice
+    finally:
+        await host.close()
