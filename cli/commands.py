@@ -17,11 +17,12 @@ COMMANDS = {
     "doctor": ("cli.doctor", "everything a release will need, tried without changing anything"),
     "backtest": ("cli.backtest", "would these thresholds have fired on past data, with no release?"),
     "explain": ("cli.explain", "the judge's reasons, with every number behind them"),
-    "schema": ("cli.schema", "the JSON Schema of plans"),
+    "schema": ("cli.schema", "the JSON Schema of plans, of engine.yaml, of the API"),
     "start": ("cli.start", "start a release, print its id"),
     "watch": ("cli.watch", "the cockpit of a release"),
     "status": ("cli.status", "one look at a release, or a line log of it"),
     "advance": ("cli.orders", "go on to the next stage"),
+    "approve": ("cli.orders", "open a gate: one of the approvals that it waits for"),
     "pause": ("cli.orders", "stop advancing; the release stays guarded"),
     "resume": ("cli.orders", "advance again after a pause, or answer a question with: keep it"),
     "retry": ("cli.orders", "once more: the failed check, the stuck shift, the failed roll back"),
@@ -31,7 +32,9 @@ COMMANDS = {
     "untick": ("cli.orders", "open items of the checklist again"),
     "waive": ("cli.orders", "go on without items of the checklist, for a reason"),
     "note": ("cli.orders", "write a note into the journal"),
-    "serve": ("cli.serve", "the engine itself"),
+    "prune": ("cli.prune", "forget releases that ended long ago"),
+    "backup": ("cli.backup", "copy the journal, while the engine runs"),
+    "serve": ("cli.serve", "the engine itself; --install makes it a service"),
 }
 
 
