@@ -62,7 +62,6 @@ PLANS = st.fixed_dictionaries(
         "drain_s": st.sampled_from([0.0, 30.0]),
         "capacity_s": st.just(60.0),
         "stages": st.sampled_from([STAGES, STAGES, PREVIEW]),
-        "gate": GATES,
     }
 )
 
@@ -88,18 +87,12 @@ class Traffic(RuleBasedStateMachine):
     state: State
     sound = False
     starts: tuple[int, ...] = (2, 3, 4, 6, 9)
+    gates: st.SearchStrategy[GateRule | None] = GATES
 
-    @initialize(
-        chosen=PLANS,
-        gate=GATES,
-        wanted=st.sampled_from(["", "v2"]),
-        full=st.sampled_from([None, 2, 4]),
-        data=st.data(),
-    )
-    def begin(
-        self, chosen: dict[str, Any], gate: GateRule | None, wanted: str, full: int | None, data: st.DataObject
-    ) -> None:
+    @initialize(chosen=PLANS, wanted=st.sampled_from(["", "v2"]), full=st.sampled_from([None, 2, 4]), data=st.data())
+    def begin(self, chosen: dict[str, Any], wanted: str, full: int | None, data: st.DataObject) -> None:
         self.now = START
+        chosen["gate"], gate = data.draw(self.gates), data.draw(self.gates)
         chosen["stages"] = tuple(replace(stage, gate=gate) for stage in chosen["stages"])
         self.world = World(full=full, stable_ready=full or 2)
         self.scales: list[int] = []
@@ -297,6 +290,9 @@ class Traffic(RuleBasedStateMachine):
 
     @rule(lease=LEASES_S)
     def the_engine_is_killed(self, lease: float) -> None:
+        self._take_over(lease)
+
+    def _take_over(self, lease: float) -> None:
         again = fold([stored(event) for event in self.events])
         assert again == self.state, "the journal alone rebuilds the release"
         self.world.engine_dies()
@@ -358,13 +354,13 @@ class Traffic(RuleBasedStateMachine):
 
     # --- walks that lead deep
 
-    def _go_well(self, looks: int) -> None:
+    def _go_well(self, looks: int, *, held: bool = True) -> None:
         """Writes land, the router is read, verdicts pass, checks say yes: for some intervals."""
         for _ in range(looks):
             self.now += 5
             self._the_world_answers()
             self.tell(Observed(at=self.now, begun=self.now, seen=self.world.shown()))
-            self._look(tuple(verdict(name) for name in ("errors", "latency", "cpu")))
+            self._look(tuple(verdict(name) for name in ("errors", "latency", "cpu")), held=held)
             for asked in [self.asked.pop() for _ in range(len(self.asked))]:
                 self._check_answers(asked, CheckOutcome.PASS)
 

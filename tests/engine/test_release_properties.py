@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from engine import events as ev
-from engine.events import CheckOutcome
-from engine.inputs import JournalSlow, SupersedeOld
+from engine.events import CheckOutcome, GateRule
+from engine.inputs import JournalSlow, Observed, SupersedeOld
 from engine.judge import Outcome
 from engine.state import GOING_BACK, Phase
 from tests.engine.release_driver import START, verdict
@@ -155,7 +155,60 @@ class Releases(Traffic):
         self._prepare_and_advance()
 
 
-for machine in (Traffic, Releases):
+class Decisions(Traffic):
+    """People at gates that expire, engines that follow each other, and little else going wrong."""
+
+    starts = (1, 2, 3, 4, 5, 7)
+    gates = st.sampled_from([GateRule(2, 300.0), GateRule(2, 300.0, "rollback"), GateRule(0, 120.0), GateRule(1)])
+
+    @rule(looks=st.integers(1, 4), held=st.booleans())
+    def all_goes_well(self, looks: int, held: bool) -> None:
+        self._go_well(looks, held=held)
+
+    @rule(seconds=st.sampled_from([60.0, 119.0, 120.0, 299.0, 300.0]), paused=st.booleans())
+    def people_take_their_time(self, seconds: float, paused: bool) -> None:
+        if paused:
+            self.order("pause", who="carol")
+        self.time_passes(seconds)
+        self._go_well(1)
+        if paused:
+            self.order("resume", who="carol")
+
+    @rule(who=PEOPLE, reason=REASONS, override=st.booleans())
+    def somebody_presses_on(self, who: str, reason: str, override: bool) -> None:
+        self._approve(who, reason)
+        meant = {"stage": self.state.stage, "revision": self.state.revision}
+        self.order("advance", who=who, reason=reason, override=override, **meant)
+
+    @rule(seconds=st.sampled_from([120.0, 300.0]))
+    def an_advance_comes_before_the_clock_does(self, seconds: float) -> None:
+        """The first thing that the engine hears after a while."""
+        self.now += seconds
+        meant = {"stage": self.state.stage, "revision": self.state.revision}
+        self.order("advance", who="ada", override=True, reason="late", **meant)
+
+    @rule(outcome=OUTCOMES)
+    def a_metric_turns(self, outcome: Outcome) -> None:
+        self.now += 5
+        self._look((verdict("errors", outcome), verdict("latency"), verdict("cpu")))
+
+    @rule(lease=st.sampled_from([5.0, 30.0, 60.0]), looks=st.integers(1, 3))
+    def another_engine_goes_on(self, lease: float, looks: int) -> None:
+        self._take_over(lease)
+        self._go_well(looks)
+        self.somebody_retries("ada")
+
+    @rule(lease=st.sampled_from([5.0, 30.0]))
+    def an_engine_dies_in_the_midst_of_a_write(self, lease: float) -> None:
+        """What it wrote is lost: the next one writes it again, in time."""
+        self.world.in_flight.clear()
+        self._take_over(lease)
+        for _ in range(4):
+            self.now += 3
+            self.tell(Observed(at=self.now, begun=self.now, seen=self.world.shown()))
+
+
+for machine in (Traffic, Releases, Decisions):
     machine.TestCase.settings = settings(
         max_examples=int(os.environ.get("LANESHIFT_EXAMPLES", "50")),
         stateful_step_count=40,
@@ -164,3 +217,4 @@ for machine in (Traffic, Releases):
     )
 TestTraffic = Traffic.TestCase
 TestReleases = Releases.TestCase
+TestDecisions = Decisions.TestCase
