@@ -85,17 +85,7 @@ def _described(api: Api) -> FastAPI:
     route("POST", "/releases", api.start, answers.Started, 409, 413, 422, status_code=201, **_takes(StartBody))
     route("GET", one, api.release, answers.Look, 404, 422)
     route("POST", f"{one}/orders", api.order, answers.Accepted, 404, 409, 413, 422, **_takes(OrderBody))
-    route(
-        "GET",
-        f"{one}/events",
-        api.events,
-        None,
-        404,
-        422,
-        response_class=EventStream,
-        status_code=200,
-        openapi_extra=_STREAM,
-    )
+    route("GET", f"{one}/events", api.events, None, 404, 422, status_code=200, **_STREAM)
     route("POST", "/doctor", api.doctor, answers.Findings, 413, 422, **_takes(PlanBody))
     route("POST", "/prune", api.prune, answers.Forgotten, 409, 413, 422, **_takes(PruneBody))
     route("POST", "/stop", api.stop, answers.Stopping)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -34,6 +34,11 @@ def _known_verb(verb: str) -> str:
         said = f"there is no order {printable(verb)}; there are {', '.join(VERBS)}"
         raise PydanticCustomError("no_order", "{said}", {"said": said})
     return verb
+
+
+def _whole(written: Any) -> Any:
+    """In JSON 1.0 is the whole number 1."""
+    return int(written) if isinstance(written, float) and written.is_integer() else written
 
 
 Name = Annotated[str, Field(max_length=LONGEST_NAME)]
@@ -80,7 +85,7 @@ class OrderBody(Body):
     id: Annotated[Name, Field(min_length=1)] = Field(description="Names this order: repeated it counts once.")
     who: Who = ""
     reason: str = Field(default="", max_length=LONGEST_TEXT)
-    stage: Annotated[int, Field(ge=-(10**9), le=10**9)] | None = None
+    stage: Annotated[int, Field(ge=-(10**9), le=10**9), BeforeValidator(_whole)] | None = None
     revision: Name | None = None
     item: Name = Field(default="", description="The checklist's item that is ticked, unticked or waived.")
     override: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -79,18 +79,7 @@ async def call_dead_man(host: Host, home: Path, config: EngineConfig) -> None:
     await DeadMan(told.url, told.every, lambda: telemetry.ready(host), say).run()
 
 
-async def serve_manager(host: Host) -> None:
-    """Say to the service manager that the engine is there and lives; at the end that it goes."""
+def service(host: Host) -> AbstractAsyncContextManager[None]:
+    """While this lasts the service manager, if there is one, hears that the engine is there and lives."""
     manager = ServiceManager(os.environ, os.getpid())
-
-    def status() -> str:
-        return telemetry.ready(host)[1]
-
-    async def well() -> bool:
-        return telemetry.healthy(host)[0]
-
-    manager.ready(status())
-    with suppress(asyncio.CancelledError):
-        await manager.keep(status, well)
-        await asyncio.Event().wait()
-    manager.stopping()
+    return manager.told(lambda: telemetry.ready(host)[1], lambda: telemetry.healthy(host)[0])

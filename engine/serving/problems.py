@@ -7,6 +7,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from engine.host import RefusedError, UnknownReleaseError
 from engine.plan.problem import PlanError
@@ -37,7 +38,14 @@ def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     known = {404: f"there is no {request.url.path}", 405: f"{request.url.path} takes no {request.method}"}
     said = known.get(error.status_code, str(error.detail))
-    return problem(error.status_code, said, error.headers)
+    headers = {"Allow": ", ".join(sorted(_methods(request)))} if error.status_code == 405 else error.headers
+    return problem(error.status_code, said, headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """What this path takes, by all of its routes."""
+    routes = (route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE)
+    return {method for route in routes for method in route.methods}
 
 
 def _of_engine(_request: Request, error: Exception) -> Response:

@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from engine.presence import Presence
 from engine.secrets import Secrets
 from engine.serving.api import Api
 from engine.serving.app import application
-from engine.serving.duties import call_dead_man, renew, serve_manager, share
+from engine.serving.duties import call_dead_man, renew, service, share
 from engine.serving.identity import Identity
 from engine.serving.listening import Certificate, Listener
 from engine.serving.probes import probes
@@ -115,7 +115,7 @@ class Server:
         self._listeners.append((Listener(self._app), local))
         duties = [asyncio.create_task(duty) for duty in self._duties()]
         try:
-            with self._signals():
+            async with service(self._host), self._signals():
                 await asyncio.gather(*(listener.serve(sockets=[bound]) for listener, bound in self._listeners))
         finally:
             for duty in duties:
@@ -129,7 +129,6 @@ class Server:
             listener.should_exit = True
 
     def _duties(self) -> Iterator[Coroutine[Any, Any, None]]:
-        yield serve_manager(self._host)
         yield call_dead_man(self._host, self._home, self._identity.config)
         if self._certificate is not None:
             yield renew(self._certificate)
@@ -149,8 +148,8 @@ class Server:
             raise SocketError(f"listen: the certificate or its key can't be used: {error}") from error
         return self._certificate.context
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _signals(self) -> AsyncIterator[None]:
         """A signal stops the server and no more; uvicorn's own would raise it again, before the journal is closed."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
