@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.assembly import parts_of, router_of, rules_of
-from engine.config import EngineConfigError
+from engine.config import FILE, EngineConfig, EngineConfigError, config_path, read_engine_config
 from engine.controller import Parts
+from engine.doctor.keys import examine_keys
 from engine.doctor.links import examine_links
+from engine.doctor.people import examine_people
 from engine.doctor.place import examine_folder, examine_journal, examine_secrets
 from engine.doctor.standing import examine_addresses, examine_standing
 from engine.doctor.traffic import examine_traffic
@@ -37,11 +40,19 @@ NOBODY = Subject("laneshift-doctor", "laneshift-doctor", "laneshift-doctor")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The engine that examines: its state folder, what it says of itself, and the live release of each target."""
+    """The engine that examines: its state folder, what it says of itself, and the live release of each target.
+
+    config:        its configuration; read from its file when it is not given
+    shared_socket: a group may open its socket, not one user alone
+    supervised:    something starts it again when it ends
+    """
 
     home: Path
     notices: Sequence[str]
     busy: Mapping[str, str]
+    config: EngineConfig | None = None
+    shared_socket: bool = False
+    supervised: bool = False
 
 
 async def examine(plan: Plan, place: Place, canary: str = "", *, observe: bool = False) -> list[Finding]:
@@ -56,12 +67,24 @@ async def examine(plan: Plan, place: Place, canary: str = "", *, observe: bool =
         *await asyncio.to_thread(examine_folder, place.home),
         *examine_journal(place.notices),
         *await asyncio.to_thread(examine_secrets, plan, secrets),
+        *await asyncio.to_thread(_of_the_engine, plan, place),
     ]
     there, opened = await asyncio.gather(
         _within("router", _of_parts(plan, place, secrets, canary, observe=observe), WHOLE_LIMIT_S),
         _within("links", examine_links(plan.links)),
     )
     return [Finding(**secrets.hide(asdict(one))) for one in (*here, *there, *opened)]
+
+
+def _of_the_engine(plan: Plan, place: Place) -> list[Finding]:
+    """Who can be there, and what opens its doors."""
+    file = config_path(place.home)
+    try:
+        config = place.config or read_engine_config(file)
+    except EngineConfigError as error:
+        return [Finding("bad", FILE, str(error))]
+    people = examine_people(plan, config, shared_socket=place.shared_socket, supervised=place.supervised)
+    return [*people, *examine_keys(config, file, place.home, time.time())]
 
 
 async def _of_parts(plan: Plan, place: Place, secrets: Secrets, canary: str, *, observe: bool) -> list[Finding]:

@@ -135,7 +135,13 @@ class Api:
         self._identity.allowed(request, "doctor")
         body = await read(request, PlanBody)
         plan = parse_plan(body.plan.encode(), body.name)
-        place = Place(self._host.journal.path.parent, self._notices(), self._busy())
+        place = Place(
+            self._host.journal.path.parent,
+            self._notices(),
+            self._busy(),
+            self._identity.config,
+            supervised=self._host.supervised,
+        )
         findings = await examine(plan, place, body.canary, observe=body.observe)
         return JSONResponse({"findings": [asdict(one) for one in findings]})
 
