@@ -50,7 +50,11 @@ class HeldLine:
         with suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
-                server = socket.create_connection(self._server, 10)
+                try:
+                    server = socket.create_connection(self._server, 10)
+                except OSError:  # the server is gone, for now
+                    client.close()
+                    continue
                 self._open += (client, server)
                 for work in (self._up, self._down):
                     threading.Thread(target=work, args=(client, server), daemon=True).start()
