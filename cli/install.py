@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from cli.ending import Exit, fail, warn
 UNIT = Path("/etc/systemd/system/laneshift.service")
 USERS = Path("/etc/sysusers.d/laneshift.conf")
 CONFIG = Path("/etc/laneshift/engine.yaml")
+BOOTED = Path("/run/systemd/system")  # it is there where systemd runs: sd_booted(3)
+NAME = re.compile("[a-z_][a-z0-9_-]{0,30}")
+PASSWORD = re.compile("://[^/@]*:[^/]*@")
 STARTED = "systemctl daemon-reload", "systemctl enable --now laneshift"
 
 
@@ -141,15 +145,13 @@ def set_up(service: Service, *, print_only: bool = False, force: bool = False) -
 
 def _require_plain(service: Service) -> None:
     for name in (service.user, service.group):
-        if not name.replace("-", "").replace("_", "").isalnum() or not name[0].isalpha():
+        if not NAME.fullmatch(name):
             fail(Exit.BAD_INPUT, f"{name!r} is no name of a user or a group")
-    if not service.store.isprintable() or (
-        "@" in service.store.partition("://")[2].rpartition("/")[0]
-        and ":" in (service.store.partition("://")[2].rpartition("@")[0])
-    ):
+    if not service.store.isprintable() or PASSWORD.search(service.store):
+        hidden = "store: ${file:PATH}"
         fail(
             Exit.BAD_INPUT,
-            f"--store with a password would be readable by everybody: write store: into {CONFIG}, with ${{file:PATH}}",
+            f"a --store with a password would be readable by everybody: write `{hidden}` into {CONFIG}",
         )
 
 
@@ -196,8 +198,7 @@ def _create_user() -> None:
 
 
 def _start(service: Service) -> None:
-    """As sd_booted(3) has it: systemd runs where this folder is."""
-    if Path("/run/systemd/system").is_dir():
+    if BOOTED.is_dir():
         for command in STARTED:
             _run(*command.split())
         click.echo("the engine runs: systemctl status laneshift")

@@ -31,6 +31,13 @@ def _order(release: str | None, verb: str, as_json: bool, **said: Any) -> None:
     _give(client, ident, verb, as_json, **said)
 
 
+def _forward(release: str | None, verb: str, as_json: bool, **said: Any) -> None:
+    """An order that moves a release on: meant for the stage and the revision that it has now, and for no other."""
+    client, ident = _chosen(release, verb)
+    seen = client.look(ident)
+    _give(client, ident, verb, as_json, stage=seen["stage"], revision=seen["revision"], **said)
+
+
 def _give(client: EngineClient, release: str, verb: str, as_json: bool, **said: Any) -> None:
     answer = client.give(release, verb, **said)
     about = {"item": said["item"]} if "item" in said else {}
@@ -49,10 +56,17 @@ def _give(client: EngineClient, release: str, verb: str, as_json: bool, **said: 
 @_json
 def advance(release: str | None, override: bool, reason: str, as_json: bool) -> None:
     """Go on: from preflight to the first stage, from a stage that is ready to the next, from the last to the end."""
-    client, ident = _chosen(release, "advance")
-    seen = client.look(ident)
-    meant_for = {"stage": seen["stage"], "revision": seen["revision"]}
-    _give(client, ident, "advance", as_json, **meant_for, override=override, reason=reason)
+    _forward(release, "advance", as_json, override=override, reason=reason)
+
+
+@click.command()
+@_release
+@_reason
+@_json
+def approve(release: str | None, reason: str, as_json: bool) -> None:
+    """Approve the gate that the release waits at, for the revision that runs now. A second approval comes from another
+    person."""
+    _forward(release, "approve", as_json, reason=reason)
 
 
 @click.command()
@@ -69,7 +83,7 @@ def pause(release: str | None, as_json: bool) -> None:
 @_json
 def resume(release: str | None, reason: str, as_json: bool) -> None:
     """Advance again; with an open question, answer it with: keep the canary where it is (needs --reason)."""
-    _order(release, "resume", as_json, reason=reason)
+    _forward(release, "resume", as_json, reason=reason)
 
 
 @click.command()
@@ -78,7 +92,7 @@ def resume(release: str | None, reason: str, as_json: bool) -> None:
 @_json
 def retry(release: str | None, reason: str, as_json: bool) -> None:
     """Once more: the check that failed, the shift that is stuck, the roll back that failed."""
-    _order(release, "retry", as_json, reason=reason)
+    _forward(release, "retry", as_json, reason=reason)
 
 
 @click.command()

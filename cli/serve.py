@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -55,26 +53,28 @@ def serve(
 
 
 def _run(store: str, path: Path | None, group: str, supervised: bool | None) -> None:
+    from engine.config import EngineConfigError
     from engine.journal.records import JournalError, JournalLocked
     from engine.serving import ServeOptions, SocketError
     from engine.serving import serve as serve_engine
+    from engine.serving.sockets import PRIVATE, SHARED
     from engine.systemd import is_supervised
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     folder = home()
-    wanted: dict[str, Any] = {
-        "socket": path.absolute() if path else folder / SOCKET_NAME,
-        "store": store,
-        "supervised": is_supervised(os.environ, os.getpid()) if supervised is None else supervised,
-        "mode": 0o660 if group else 0o600,
-        "group": group,
-    }
-    known = {field.name for field in fields(ServeOptions)}
-    options = ServeOptions(**{name: value for name, value in wanted.items() if name in known})
+    options = ServeOptions(
+        socket=path.absolute() if path else folder / SOCKET_NAME,
+        store=store,
+        supervised=is_supervised(os.environ, os.getpid()) if supervised is None else supervised,
+        mode=SHARED if group else PRIVATE,
+        group=group,
+    )
     try:
         serve_engine(folder, options)
     except JournalLocked as error:
         fail(Exit.REFUSED, str(error))
+    except EngineConfigError as error:
+        fail(Exit.BAD_INPUT, str(error))
     except (JournalError, SocketError, OSError) as error:
         fail(Exit.NO_ENGINE, str(error))

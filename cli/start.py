@@ -47,9 +47,10 @@ def start(
 
         require_terminal("start it without --watch")
     text = text_of(plan)
+    files = sent_files(plan, text)
     client = EngineClient()
     ensure_engine(client)
-    release = client.begin(text, str(plan), canary=canary, key=key, observe=observe)
+    release = client.begin(text, str(plan), canary=canary, key=key, observe=observe, files=files)
     if not (wait and as_json):
         show(as_json, {"release": release}, release)
     if watching:
@@ -71,6 +72,32 @@ def text_of(plan: Path) -> str:
     if len(raw) > LONGEST_PLAN:
         fail(Exit.BAD_INPUT, f"{plan}: more than {LONGEST_PLAN:,} bytes is no plan")
     return text
+
+
+def sent_files(plan: Path, text: str) -> list[dict[str, str]]:
+    """The files that a plan names, as a start carries them: `name`, `sha256` and `content` in base64.
+
+    Ends the command when one can't be read. A plan with faults has none: the engine says its faults.
+    """
+    import base64
+    import hashlib
+
+    from engine.plan.files import read_files
+    from engine.plan.model import parse_plan
+    from engine.plan.problem import PlanError
+
+    try:
+        parsed = parse_plan(text.encode(), str(plan))
+    except PlanError:
+        return []
+    try:
+        found = read_files(plan, parsed)
+    except PlanError as error:
+        fail(Exit.BAD_INPUT, str(error))
+    return [
+        {"name": name, "sha256": hashlib.sha256(raw).hexdigest(), "content": base64.b64encode(raw).decode()}
+        for name, raw in found.items()
+    ]
 
 
 def _wait(client: EngineClient, release: str, timeout: float | None, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import click
 from cli.ending import Exit, fail, show
 from cli.pick import ENDED, pick
 from engine.client import EngineClient, ensure_engine
+from engine.line import address
 
 if TYPE_CHECKING:
     from tui.hooks import DemoHooks
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("release", required=False, metavar="[ID|SERVICE]")
+@click.option("--read-only", is_flag=True, help="only look: no key gives an order")
 @click.option("--theme", default="", help="its colours: a theme of laneshift's or of ~/.config/laneshift/themes")
-def watch(release: str | None, theme: str) -> None:
+def watch(release: str | None, read_only: bool = False, theme: str = "") -> None:
     """Open the cockpit. It comes and goes as it likes: the release runs in the engine."""
-    client = EngineClient()
+    client = EngineClient(read_only=read_only)
     ensure_engine(client)
     open_cockpit(client, pick(client.address, release, ended=ENDED), theme=theme)
 
@@ -49,4 +51,7 @@ def open_cockpit(client: EngineClient, release: str, *, theme: str = "", demo: D
     if left.stopped:
         show(False, None, f"{release}: the demo is stopped")
     else:
-        show(False, None, f"{release} goes on without this cockpit; come back with: laneshift watch {release}")
+        back = f"laneshift watch {release}"
+        if client.address != address():
+            back = f"LANESHIFT_ENGINE={client.address} {back}"
+        show(False, None, f"{release} goes on without this cockpit; come back with: {back}")

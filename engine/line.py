@@ -109,7 +109,7 @@ def ask(
 
 
 def give(place: str, release: str, order: Mapping[str, Any], *, who: str = "", limit_s: float = ANSWER_LIMIT_S) -> str:
-    """Give an order; "" when it is accepted, else why not.
+    """Give an order; "" when it is accepted, else why not: not now, or not by this person.
 
     `order` has its verb and what belongs to it; with an `id` of its own it can be given twice and counts once.
     Raises EngineGone, EngineRefused for an unknown release or bad input.
@@ -118,7 +118,7 @@ def give(place: str, release: str, order: Mapping[str, Any], *, who: str = "", l
     try:
         ask(place, "POST", release_path(release, "/orders"), body, limit_s)
     except EngineRefused as refused:
-        if refused.status != 409:
+        if refused.status not in (403, 409):
             raise
         return str(refused)
     return ""

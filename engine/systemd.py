@@ -2,7 +2,7 @@
 
 READY=1 comes when every release is taken up, STATUS= says what is under way, STOPPING=1 that it ends, and WATCHDOG=1,
 at half the interval that $WATCHDOG_USEC gives, that it lives: sent by the event loop itself, so a loop that hangs is
-silent, and only while the journal's thread answers too. The service manager then starts the engine again.
+silent, and only while the journal's thread lives. The service manager then starts the engine again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 log = logging.getLogger(__name__)
@@ -48,17 +49,28 @@ class ServiceManager:
         """It ends, as it was told to."""
         self._say("STOPPING=1")
 
-    async def keep(self, status: Callable[[], str], well: Callable[[], Awaitable[bool]]) -> None:
-        """Say for ever what is under way, and that the engine lives, for as long as `well` says so in time."""
+    @asynccontextmanager
+    async def told(self, status: Callable[[], str], well: Callable[[], bool]) -> AsyncIterator[None]:
+        """Ready at the block's begin, stopping at its end; between them it hears what is under way, and that the engine
+        lives for as long as `well` says so. For the event loop that serves."""
+        self.ready(status())
+        keeping = asyncio.create_task(self._keep(status, well))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            self.stopping()
+
+    async def _keep(self, status: Callable[[], str], well: Callable[[], bool]) -> None:
         every = self.watchdog_s / 2 if self.watchdog_s else STATUS_S
         while self._address:
+            await asyncio.sleep(every)
             if self.watchdog_s is None:
                 self.working(status())
-            elif await _in_time(well, every):
+            elif well():
                 self.alive(status())
             else:
-                log.error("the journal does not answer: the service manager is not told that this engine lives")
-            await asyncio.sleep(every)
+                log.error("the journal's thread has ended: the service manager is not told that this engine lives")
 
     def _news(self, status: str) -> list[str]:
         """The status, if it is another one."""
@@ -72,7 +84,7 @@ class ServiceManager:
         if not self._address:
             return
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
                 line.setblocking(False)
                 line.connect(self._address)
                 line.send("\n".join(lines).encode())
@@ -83,13 +95,6 @@ class ServiceManager:
 def is_supervised(environment: Mapping[str, str], pid: int) -> bool:
     """Does something start this process again when it ends, and after a boot: a service manager, a container?"""
     return NOTIFY_SOCKET in environment or "KUBERNETES_SERVICE_HOST" in environment or pid == 1
-
-
-async def _in_time(well: Callable[[], Awaitable[bool]], limit_s: float) -> bool:
-    try:
-        return await asyncio.wait_for(well(), limit_s)
-    except TimeoutError:
-        return False
 
 
 def _watchdog_s(environment: Mapping[str, str], pid: int) -> float | None:

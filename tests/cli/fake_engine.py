@@ -65,9 +65,11 @@ class FakeEngine:
     order: Callable[[dict[str, Any], dict[str, Any]], None] = lambda _release, _order: None
     heard: list[tuple[str, str]] = field(default_factory=list)
     orders: list[dict[str, Any]] = field(default_factory=list)
+    bodies: list[Any] = field(default_factory=list)
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         self.heard.append((method, path))
+        self.bodies.append(body)
         if (method, path) in self.answers:
             return self.answers[method, path]
         if (method, path) == ("GET", "/v1/engine"):

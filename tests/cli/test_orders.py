@@ -10,8 +10,9 @@ def test_each_order_is_given_with_what_belongs_to_it(engine, laneshift):
     lines = {
         "advance --override --reason urgent": {"stage": 0, "revision": "r1", "override": True, "reason": "urgent"},
         "pause": {},
-        "resume --reason known": {"reason": "known"},
-        "retry --reason fixed": {"reason": "fixed"},
+        "approve --reason read": {"stage": 0, "revision": "r1", "reason": "read"},
+        "resume --reason known": {"stage": 0, "revision": "r1", "reason": "known"},
+        "retry --reason fixed": {"stage": 0, "revision": "r1", "reason": "fixed"},
         "cancel --reason wrong": {"reason": "wrong"},
         "tick shop-1 smoke --note green": {"item": "smoke", "reason": "green", "revision": "r1"},
         "untick shop-1 smoke": {"item": "smoke", "revision": "r1"},
@@ -27,6 +28,7 @@ def test_each_order_is_given_with_what_belongs_to_it(engine, laneshift):
         assert given["verb"] == verb
         assert given["id"]
         assert given["who"]
+        assert isinstance(given["where"], str)
         assert fields.items() <= given.items()
     assert not engine.orders
 
@@ -68,6 +70,18 @@ def test_an_order_that_is_refused_ends_with_4_and_the_reason(engine, laneshift):
         "order": "pause",
         "accepted": False,
     }
+
+
+def test_an_order_that_is_not_ones_own_to_give_says_where_the_roles_are(engine, laneshift):
+    engine.releases = [look()]
+    engine.answers["POST", "/v1/releases/shop-1/orders"] = (
+        403,
+        {"error": "ann is a viewer: approve needs an approver"},
+    )
+    ended = laneshift("approve", "--json")
+    assert (ended.code, ended.json["accepted"]) == (4, False)
+    assert "ann is a viewer: approve needs an approver" in ended.err
+    assert "your name and roles there: laneshift status --engine" in ended.err
 
 
 def test_an_order_that_is_accepted_is_said_as_json(engine, laneshift):

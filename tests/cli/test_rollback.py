@@ -8,8 +8,10 @@ import time
 
 import pytest
 
+from cli import no_engine, way_back
 from cli.way_back import read
 from engine import client as engine_client
+from engine import line, line_words
 from engine.client import EngineGone
 from tests.cli.fake_engine import FakeEngine, answering, look
 
@@ -43,6 +45,68 @@ def test_the_plain_forms_are_read_without_click(line, name, reason, no_wait, as_
     assert wanted is not None
     assert (wanted.name, wanted.no_wait, wanted.as_json) == (name, no_wait, as_json)
     assert wanted.order["reason"] == reason
+    assert "break_glass" not in wanted.order
+
+
+def test_breaking_the_glass_is_read_without_click():
+    wanted = read(["shop", "--break-glass", "--reason", "outage"])
+    assert wanted is not None
+    assert (wanted.order["break_glass"], wanted.order["reason"]) == (True, "outage")
+
+
+def test_breaking_the_glass_says_so_to_the_engine(engine: FakeEngine, laneshift):
+    engine.releases, engine.order = [look()], lands
+    assert laneshift("rollback", "--break-glass", "--reason", "outage").code == 0
+    assert engine.orders[0]["break_glass"] is True
+    assert laneshift("rollback", "--reason=outage", "--break-glass", "--no-wait").code == 0
+    assert engine.orders[1]["break_glass"] is True
+
+
+@pytest.mark.parametrize("line", ["--break-glass", "shop-1 --break-glass --reason= --json"])
+def test_breaking_the_glass_without_a_reason_ends_with_2(engine: FakeEngine, laneshift, line):
+    engine.releases = [look()]
+    ended = laneshift("rollback", *line.split())
+    assert (ended.code, engine.orders) == (2, [])
+    assert "goes with --reason WHY" in ended.err
+
+
+@pytest.fixture
+def machines_engine(home, monkeypatch):
+    """The machine has an engine of its own, that is away now; the scripts of its releases are in `home`."""
+    monkeypatch.setattr(line, "SYSTEM_SOCKET", f"{home}/run.sock")
+    monkeypatch.setattr(line_words, "SYSTEM_SOCKET", f"{home}/run.sock")
+    monkeypatch.setattr(line, "SYSTEM_STATE", str(home))
+    monkeypatch.setattr(no_engine, "SYSTEM_STATE", str(home))
+    monkeypatch.setenv("LANESHIFT_ENGINE", f"{home}/run.sock")
+    monkeypatch.setattr(way_back, "AWAY_LIMIT_S", 0.05)
+    monkeypatch.setattr(way_back, "AWAY_POLL_S", 0.01)
+
+
+def test_the_machines_engine_is_not_started_from_here(home, laneshift, machines_engine, monkeypatch):
+    monkeypatch.setattr(engine_client, "ensure_engine", lambda _client: pytest.fail("started"))
+    path = script(home, "shop-1")
+    ended = laneshift("rollback", "shop-1")
+    assert ended.code == 3
+    assert "systemctl start laneshift" in ended.err
+    assert f"by hand: sh {path}" in ended.err
+
+
+def test_the_machines_engine_may_come_back(home, laneshift, machines_engine, monkeypatch):
+    (home / "later").mkdir()
+    with answering(home / "later") as started:
+        started.releases, started.order = [look()], lands
+        come_back = (home / "later" / "engine.sock").rename
+        monkeypatch.setattr(way_back.time, "sleep", lambda _s: come_back(home / "run.sock"))
+        assert laneshift("rollback", "shop-1").code == 0
+
+
+def test_scripts_that_are_not_ones_own_to_read_are_said_so(home, laneshift, machines_engine, monkeypatch):
+    def closed(_folder) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("pathlib.Path.iterdir", closed)
+    said = laneshift("rollback", "shop-1").err
+    assert f"sudo -u laneshift sh {home}/releases/shop-1/rollback.sh" in said
 
 
 @pytest.mark.parametrize(

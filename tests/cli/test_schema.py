@@ -115,6 +115,14 @@ def test_the_command_prints_the_schema_or_the_page():
     assert CliRunner().invoke(schema, ["--markdown"]).stdout == plan_reference(SCHEMA)
 
 
+def test_it_prints_the_schema_of_the_engines_configuration_and_the_document_of_its_api():
+    of_engine = json.loads(CliRunner().invoke(schema, ["--engine"]).stdout)
+    assert {"commands", "roles", "tokens", "listen"} <= set(of_engine["properties"])
+    of_api = json.loads(CliRunner().invoke(schema, ["--openapi"]).stdout)
+    assert "/v1/releases/{release}/orders" in of_api["paths"]
+    assert CliRunner().invoke(schema, ["--engine", "--openapi"]).exit_code == 2
+
+
 def test_the_reference_in_the_docs_is_what_the_schema_says():
     page = Path(__file__).parents[2] / "docs" / "plan.md"
     assert page.read_text(encoding="utf-8") == plan_reference(SCHEMA), "run: laneshift schema --markdown > docs/plan.md"

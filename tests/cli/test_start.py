@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+
 import pytest
 
+import sample_configs
 from cli import start as start_command
 from engine.client import EngineGone
 from tests.cli.fake_engine import FakeEngine, look
@@ -24,6 +28,23 @@ def test_it_prints_the_id(engine, laneshift, plan):
     assert laneshift("start", plan).out == "shop-1\n"
     assert laneshift("start", plan, "--json").json == {"release": "shop-1"}
     assert engine.heard[-1] == ("POST", "/v1/releases")
+
+
+def test_the_files_that_the_plan_names_go_along(engine, laneshift, tmp_path):
+    plan = tmp_path / "plan.yaml"
+    text = sample_configs.path("sandbox.yaml").read_text()
+    plan.write_text(text.replace("  pre:\n", "  pre:\n    - junit: reports/tests.xml\n", 1))
+    lost = laneshift("start", str(plan))
+    assert lost.code == 2
+    assert "reports/tests.xml" in lost.err
+    assert engine.heard == []
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "tests.xml").write_bytes(b"<testsuites/>")
+    assert laneshift("start", str(plan)).code == 0
+    (sent,) = engine.bodies[-1]["files"]
+    assert sent["name"] == "reports/tests.xml"
+    assert base64.b64decode(sent["content"]) == b"<testsuites/>"
+    assert sent["sha256"] == hashlib.sha256(b"<testsuites/>").hexdigest()
 
 
 def test_it_starts_an_engine_when_none_runs(laneshift, plan, monkeypatch):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import grp
 import os
 import socket
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine import client as engine_client
-from engine import line
+from engine import line, line_words
 from engine.client import EngineClient, EngineGone, EngineRefused, ensure_engine, home
 
 
@@ -19,6 +20,17 @@ from engine.client import EngineClient, EngineGone, EngineRefused, ensure_engine
 def folder():
     with tempfile.TemporaryDirectory(prefix="ls-", dir="/tmp") as name:
         yield Path(name)
+
+
+@pytest.fixture
+def machine_socket(monkeypatch, folder):
+    """Where the machine's own engine would listen; the environment names no other."""
+    for name in ("LANESHIFT_ENGINE", "LANESHIFT_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    path = folder / "machine.sock"
+    for module in (line, line_words):
+        monkeypatch.setattr(module, "SYSTEM_SOCKET", str(path))
+    return path
 
 
 @contextmanager
@@ -99,6 +111,104 @@ def test_the_state_folder_is_named_by_the_environment(monkeypatch):
     assert home() == Path("/state/laneshift")
     monkeypatch.delenv("XDG_STATE_HOME")
     assert home() == Path.home() / ".local/state/laneshift"
+
+
+@pytest.mark.parametrize(
+    ("named", "address"),
+    [
+        ("/run/other.sock", "/run/other.sock"),
+        ("unix:/run/other.sock", "/run/other.sock"),
+        ("https://releases.example:7443", "https://releases.example:7443"),
+    ],
+)
+def test_the_engine_is_the_one_that_the_environment_names(monkeypatch, machine_socket, named, address):
+    machine_socket.touch()
+    monkeypatch.setenv("LANESHIFT_ENGINE", named)
+    assert line.address() == address
+
+
+def test_the_engine_is_the_machines_when_it_has_one_else_the_users_own(monkeypatch, machine_socket):
+    own = f"{home()}/engine.sock"
+    assert line.address() == own
+    machine_socket.touch()
+    assert line.address() == str(machine_socket)
+    monkeypatch.setenv("LANESHIFT_HOME", "/srv/mine")
+    assert line.address() == "/srv/mine/engine.sock"
+
+
+def test_an_engine_that_may_not_be_looked_for_is_there(monkeypatch, machine_socket):
+    def closed(_path) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "lstat", closed)
+        found = line.address()
+    assert found == str(machine_socket)
+
+
+def test_only_the_users_own_engine_is_started(monkeypatch, machine_socket, folder):
+    monkeypatch.setattr("subprocess.Popen", lambda *_a, **_o: pytest.fail("started"))
+    with pytest.raises(EngineGone) as gone:
+        ensure_engine(EngineClient(str(machine_socket)))
+    assert gone.value.mend.startswith("start it: systemctl start laneshift")
+    with pytest.raises(EngineGone) as gone:
+        ensure_engine(EngineClient(f"{folder}/other.sock"))
+    assert gone.value.mend == f"start an engine there: laneshift serve --socket {folder}/other.sock"
+
+
+@contextmanager
+def shut(folder: Path, mode: int):
+    """A socket that this test may not open, whatever its user."""
+    path = folder / "engine.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        path.chmod(mode)
+        yield str(path)
+
+
+@pytest.mark.parametrize("member", [False, True])
+def test_who_may_not_open_the_socket_hears_how_to_be_let_in(monkeypatch, folder, member):
+    me = line.user()
+    found = grp.struct_group(("releasers", "", 4242, [me] if member else []))
+    monkeypatch.setattr("grp.getgrgid", lambda _gid: found)
+    with shut(folder, 0o660) as place:
+        mend = line_words.not_reached(place, PermissionError(13, "Permission denied")).mend
+    if member:
+        assert (
+            mend == "you were added to its group, releasers, after you logged in: log in again (or: newgrp releasers)"
+        )
+    else:
+        assert mend == f"its group is releasers: sudo usermod -aG releasers {me}, then log in again"
+
+
+def test_somebodys_own_engine_is_said_to_be_that(folder):
+    with shut(folder, 0o600) as place:
+        error = line_words.not_reached(place, PermissionError(13, "Permission denied"))
+    assert "may not open" in str(error)
+    assert error.mend == "only its owner may: it is somebody's own engine"
+
+
+def test_a_client_says_where_it_is_in_its_own_words(monkeypatch):
+    monkeypatch.setattr(os, "ttyname", lambda number: "/dev/pts/3" if number == 2 else _no_terminal())
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50112 192.0.2.1 22")
+    monkeypatch.setattr(socket, "gethostname", lambda: "bastion\x1b" + "x" * 300)
+    assert line.where("/run/laneshift/engine.sock") == "pts/3 from 192.0.2.7"
+    over_tcp = line.where("https://releases.example")
+    assert over_tcp.startswith("pts/3 from 192.0.2.7 on bastion?xxx")
+    assert len(over_tcp) == line.LONGEST_WHERE
+    monkeypatch.setattr(os, "ttyname", lambda _number: _no_terminal())
+    monkeypatch.setenv("SSH_CONNECTION", "")
+    assert line.where("/run/laneshift/engine.sock") == ""
+
+
+def _no_terminal() -> str:
+    raise OSError
+
+
+def test_a_client_that_only_looks_gives_no_order(folder):
+    answer = EngineClient(folder=folder, read_only=True).give("shop-1", "pause")
+    assert not answer.accepted
+    assert "--read-only" in answer.why
 
 
 def test_a_user_without_a_name_is_a_number(monkeypatch):
