@@ -58,7 +58,7 @@ COMMANDS = (
         "advance", "forward", 9,
     ),
     Command(
-        "approve", ("V",), "approve", "give your approval at a gate, for this stage and revision; asks for y",
+        "approve", ("V",), "approve", "approve at a gate: this stage, this revision; asks for y",
         "approve", "forward", 1, when_live=True,
     ),
     Command(

@@ -122,7 +122,7 @@ def head(screen: str) -> str:
 def test_one_advances_and_loses_the_line_the_other_rolls_back(
     bastion: Bastion, terminals: list[Terminal], record_property: Callable[[str, object], None]
 ) -> None:
-    alice, bob, _ = terminals
+    alice, bob, carol = terminals
     stand = bastion.stand
     bastion.start(bastion.alice)
     bastion.cockpit(bastion.alice, alice, 120, 35)
@@ -144,6 +144,15 @@ def test_one_advances_and_loses_the_line_the_other_rolls_back(
     os.kill(alice.pid(), 9)  # the line is cut, without a word
     assert f"{bastion.alice} drives" not in head(bob.shows(f"{bastion.alice} is gone", limit=30))
     bob.shows("READY", "20% observed", limit=60)
+    assert stand.weight() == 20
+
+    bastion.cockpit(bastion.carol, carol, 80, 24, "--read-only")
+    carol.shows("READ-ONLY", "READY", bastion.bob)
+    carol.press("a")
+    carol.shows("read-only cockpit: leave and open it without --read-only")
+    carol.press("R")
+    carol.shows(f"laneshift rollback {stand.release}")
+    carol.press("y")
     assert stand.weight() == 20
 
     bob.press("R")
