@@ -48,6 +48,12 @@ def grant(connection: Connection, backend: Backend, release: str, engine: str, l
     return epoch
 
 
+def granted(connection: Connection, release: str, engine: str) -> int:
+    """The epoch under which this engine holds the release, 0 when it does not."""
+    mine = select(leases.c.epoch).where(leases.c.release == release, leases.c.engine == engine)
+    return connection.execute(mine).scalar() or 0
+
+
 def take(connection: Connection, backend: Backend, release: str, engine: str, lease_s: float) -> Taken | None:
     """A new epoch for this engine; None while another's lease runs, or there is no such release."""
     query = select(leases, backend.clock().label("now")).where(leases.c.release == release)

@@ -154,10 +154,15 @@ class Journal:
         """Add a release and its first records in one transaction; `created_at` in seconds since 1970. Returns the epoch
         of the lease that `engine` has on it for `lease_s` seconds; without an engine nobody holds it, epoch 0.
 
-        Raises JournalConflict when the id, or the key for this service, is taken; JournalUnavailable as `append` does.
+        Raises JournalConflict when the id, or the key for this service, is taken; JournalUnavailable as `append` does:
+        the same call may be made again, and if the first was done all the same it is this engine's.
         """
         row = ReleaseRow(release, target, service, float(created_at), key)
         with self._backend.writing() as connection:
+            if engine and (there := leases.granted(connection, release, engine)):
+                known = connection.execute(select(releases).where(releases.c.id == release)).mappings().one()
+                if sealed({**asdict(row), "pruned_through": 0}) == dict(known):
+                    return there
             connection.execute(insert(releases), sealed({**asdict(row), "pruned_through": 0}))
             epoch = leases.grant(connection, self._backend, release, engine, lease_s)
             if records:

@@ -22,7 +22,8 @@ RECORD_COLUMNS = """
 FORMAT_1 = f"""
 CREATE TABLE journal (name VARCHAR(32) NOT NULL, value BIGINT NOT NULL, checksum BIGINT NOT NULL, PRIMARY KEY (name));
 CREATE TABLE releases (id VARCHAR(255) NOT NULL, target TEXT NOT NULL, service TEXT NOT NULL,
-    created_at DOUBLE NOT NULL, "key" TEXT, pruned_through INTEGER NOT NULL, checksum BIGINT NOT NULL, PRIMARY KEY (id), UNIQUE (service, "key"));
+    created_at DOUBLE NOT NULL,
+    "key" TEXT, pruned_through INTEGER NOT NULL, checksum BIGINT NOT NULL, PRIMARY KEY (id), UNIQUE (service, "key"));
 CREATE TABLE events ({RECORD_COLUMNS});
 CREATE TABLE ticks ({RECORD_COLUMNS});
 CREATE TABLE kept (release VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, seq INTEGER NOT NULL, data TEXT NOT NULL,
