@@ -112,6 +112,8 @@ LockPersonality=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
+# The socket is given to its group.
+SystemCallFilter=@chown
 SystemCallErrorNumber=EPERM
 
 [Install]
