@@ -91,7 +91,7 @@ def read_report(content: bytes, revision_property: str = "") -> Report:
         parser.Parse(content, True)
     except expat.ExpatError as error:
         raise NoReportError(f"it is no XML: {error}") from None
-    except ValueError as error:  # an encoding that expat does not know
+    except (ValueError, LookupError) as error:  # an encoding that is not known
         raise error if isinstance(error, NoReportError) else NoReportError(f"it can't be read: {error}") from None
     return reader.report
 

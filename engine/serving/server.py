@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import VARIABLE, EngineConfig, Listen, config_path, read_engine_config
+from engine.config.tls import tls_files
 from engine.host import Host
 from engine.journal.opening import open_store
 from engine.presence import Presence
@@ -141,9 +142,9 @@ class Server:
         self._listeners.append((listener, bound))
 
     def _tls(self, place: Listen) -> ssl.SSLContext:
-        folder = config_path(self._home).absolute().parent
+        files = tls_files(place, config_path(self._home))
         try:
-            self._certificate = Certificate(folder / place.certificate, folder / place.key)
+            self._certificate = Certificate(*files)
         except OSError as error:
             raise SocketError(f"listen: the certificate or its key can't be used: {error}") from error
         return self._certificate.context
