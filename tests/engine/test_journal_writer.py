@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.journal.records import JournalConflict, JournalError, JournalUnavailable
+from engine.journal.records import JournalConflict, JournalError, JournalFenced, JournalUnavailable
 from engine.journal.spool import Spooled
 from engine.journal.store import Journal
 from engine.journal.writer import Backlog, JournalWriter
@@ -270,3 +270,41 @@ async def test_closing_does_not_wait_for_a_journal_that_hangs(path: Path, journa
     journal.answers.set()
     for thread in writer._threads:
         thread.join()
+
+
+async def test_what_waits_of_several_releases_is_one_transaction_and_each_has_its_own_answer(
+    journal: MoodyJournal, writer: JournalWriter
+) -> None:
+    names = [f"many-{number}" for number in range(1, 31)]
+    for name in names:
+        with_release(journal, name)
+    old, new = (journal.take("many-7", "another", 10.0) for _ in range(2))
+    assert old is not None
+    assert new is not None
+    journal.answers.clear()
+    first = writer.submit(RELEASE, [event(1)])
+    await until(lambda: journal.asked == 1)
+    futures = {name: writer.submit(name, [event(1)], epoch=old.epoch if name == "many-7" else None) for name in names}
+    wrong = writer.submit("nowhere-1", [event(1)])
+    called = writer.call(lambda one: one.last_seq("many-30"))
+    later = writer.submit("many-1", [event(2)])
+    journal.answers.set()
+    assert await asyncio.wrap_future(called) == 1  # in its turn
+    await asyncio.wrap_future(later)
+    assert first.exception() is None
+    assert isinstance(wrong.exception(), JournalConflict)
+    assert isinstance(futures.pop("many-7").exception(), JournalFenced)
+    assert all(future.exception() is None for future in futures.values())
+    assert journal.asked == 3
+    assert journal.last_seq("many-1") == 2
+
+
+async def test_what_is_no_json_fails_its_own_release_only(journal: MoodyJournal, writer: JournalWriter) -> None:
+    with_release(journal, "many-1")
+    journal.answers.clear()
+    writer.submit(RELEASE, [event(1)])
+    await until(lambda: journal.asked == 1)
+    good, bad = writer.submit("many-1", [event(1)]), writer.submit("shop-1", [event(1, what=object())])
+    journal.answers.set()
+    await asyncio.wrap_future(good)
+    assert isinstance(bad.exception(), TypeError)

@@ -12,7 +12,7 @@ import pytest
 
 from engine.journal import recorder as module
 from engine.journal.recorder import Recorder
-from engine.journal.records import Record
+from engine.journal.records import JournalFenced, Record
 from engine.journal.store import Journal
 from engine.journal.writer import JournalWriter
 from tests.engine.moody_journal import MoodyJournal, until
@@ -213,3 +213,54 @@ async def test_closing_does_not_wait_for_a_journal_that_hangs(
     assert not journal.answers.is_set()
     journal.answers.set()
     await asyncio.to_thread(writer.close)
+
+
+async def fenced_desk(journal: MoodyJournal) -> tuple[Desk, list[JournalFenced], JournalWriter]:
+    """A recorder whose lease another engine took: epoch 1 is over."""
+    taken = journal.take(RELEASE, "other", 10.0)
+    assert taken is not None
+    told: list[JournalFenced] = []
+    troubles: list[str] = []
+    writer = JournalWriter(journal, retry_s=0.01)
+    recorder = Recorder(RELEASE, writer, troubles.append, epoch=taken.epoch - 1, on_fenced=told.append)
+    return Desk(recorder, troubles), told, writer
+
+
+async def test_when_another_engine_took_the_release_nothing_is_recorded_or_done_and_it_is_told_once(
+    journal: MoodyJournal,
+) -> None:
+    desk, told, writer = await fenced_desk(journal)
+    for _ in range(2):
+        with pytest.raises(JournalFenced):
+            await desk.put()
+    assert desk.done == stored(journal) == []
+    assert len(told) == 1
+    await desk.recorder.close()
+    assert writer.close()
+
+
+async def test_a_way_back_goes_ahead_when_another_engine_took_the_release_and_is_kept_aside(
+    journal: MoodyJournal,
+) -> None:
+    desk, told, writer = await fenced_desk(journal)
+    await desk.put(urgent=True, text="the way back")
+    assert desk.done == [1]
+    assert len(told) == 1
+    await desk.recorder.close()
+    assert writer.close()
+    assert stored(journal) == []
+    (kept,) = journal.path.parent.glob("*.kept-*")
+    assert "the way back" in kept.read_text()
+    assert writer.backlog.refused == 1
+    assert not journal.spool.path.exists()
+
+
+async def test_records_are_told_under_the_epoch_of_their_time(journal: MoodyJournal) -> None:
+    desk, told, writer = await fenced_desk(journal)
+    assert desk.recorder.epoch is not None
+    desk.recorder.epoch += 1  # the release is this engine's again
+    await desk.put()
+    assert stored(journal) == [1]
+    assert told == []
+    await desk.recorder.close()
+    assert writer.close()
