@@ -191,17 +191,27 @@ class Journal:
         """Append to several releases, each once, in one transaction: for each None, or why it was refused. Each is
         stored whole or not at all, and none is refused for another's fault."""
         try:
-            with self._backend.writing() as connection:
-                answers = append_each(connection, appends)
-                stored = [one.release for one, answer in zip(appends, answers, strict=True) if answer is None]
-                self._backend.notify(connection, stored)
-            return answers
+            return self._appended(appends)
         except (JournalConflict, JournalBusy) as error:  # found by the database itself, which doesn't say in which
-            if len(appends) == 1:
-                return [error]
-            return [self.append_each([one])[0] for one in appends]
+            if len(appends) > 1:
+                return [self.append_each([one])[0] for one in appends]
+            return [self._appended_after_all(appends[0], error)]
         except JournalUnavailable as error:
             return [error] * len(appends)
+
+    def _appended(self, appends: Sequence[Spooled]) -> list[JournalError | None]:
+        with self._backend.writing() as connection:
+            answers = append_each(connection, appends)
+            stored = [one.release for one, answer in zip(appends, answers, strict=True) if answer is None]
+            self._backend.notify(connection, stored)
+        return answers
+
+    def _appended_after_all(self, one: Spooled, error: JournalError) -> JournalError | None:
+        """The same append, sent on a line that was cut, may have come between looking and storing: look again."""
+        try:
+            return error if isinstance(error, JournalBusy) else self._appended([one])[0]
+        except JournalError as again:
+            return again
 
     def read(
         self, release: str, after: int = 0, types: Collection[str] | None = None, limit: int | None = None

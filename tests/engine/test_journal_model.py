@@ -12,12 +12,22 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import make_url
 
+from engine.journal.postgres import PostgresBackend
 from engine.journal.records import TICK, JournalConflict, JournalUnavailable, Record
 from engine.journal.writer import JournalWriter
 from tests.engine.journal_builders import copy_files, event, tick, with_release
 from tests.engine.moody_journal import MoodyJournal, until
+from tests.support.postgres_process import PostgresProcess, running_postgres
 
 T = TypeVar("T")
 
@@ -166,3 +176,24 @@ class JournalIsAList(RuleBasedStateMachine):
 
 TestJournalIsAList = JournalIsAList.TestCase
 TestJournalIsAList.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+
+
+class JournalOnPostgresIsAList(JournalIsAList):
+    """The same on a database. An engine that is killed leaves its spool and what it has committed."""
+
+    def __init__(self, server: PostgresProcess) -> None:
+        super().__init__()
+        self.where = server.database()
+
+    def open(self) -> None:
+        backend = PostgresBackend(make_url(self.where).set(drivername="postgresql+psycopg"))
+        backend.prepare()
+        self.journal = MoodyJournal.over(self.path, backend)
+        self.writer = JournalWriter(self.journal, retry_s=0.02)
+
+
+@pytest.mark.real
+def test_journal_on_postgres_is_a_list() -> None:
+    with running_postgres() as server:
+        few = settings(max_examples=12, stateful_step_count=20, deadline=None)
+        run_state_machine_as_test(lambda: JournalOnPostgresIsAList(server), settings=few)
