@@ -12,6 +12,8 @@ controller records the events first and then does what the intents among them sa
                      not there within wait_for_canary      cancelled
                      the route carries canary traffic      held until it does not
                      advance, with all pre items settled   stage 1: a raise is intended
+                     nothing but people is missing         the gate is reached, its time runs (as after a stage's
+                                                           checks); a gate that says rollback cancels when it expires
     before traffic   cancel                                cancelled: in preflight, in a preview, while waiting
     moved
     stage: shift     a side too small for the weight       waits, and asks for the size where laneshift scales; held
@@ -34,7 +36,11 @@ controller records the events first and then does what the intents among them sa
     stage: gate      advance, nothing in the way           the next stage, or finishing after the last
                      the source counts another share of    in the way, as is a way back that was tried and fails
                      requests than the router shows
-    any stage        advance with override and reason      the next stage, proof or not; never over a weight unread or
+                     approvals are missing                 in the way, of an override too; with auto the last one
+                                                           lets the release go on
+                     not decided in time, paused or not    held as gate until retry opens it anew, or rolls back
+    any stage        a metric or check turns bad           what was approved is void
+                     advance with override and reason      the next stage, proof or not; never over a weight unread or
                                                            not yet written; what fails on is held or asked about anew
     finishing        with a holdback                       the last raise, to 100
                      copy, handover                        intended, and again every few seconds until it is seen to
@@ -71,7 +77,10 @@ controller records the events first and then does what the intents among them sa
                      the new version is stable, or 100%
                      of the traffic is on it, proven       promoted
     any              another engine takes over             nothing is raised before the weight is read; an unfinished
-                                                           write of stable's weight is repeated at once
+                                                           write of stable's weight is repeated at once; nothing is
+                                                           raised while the engine before may still write
+                     an order of who may not               refused; a roll back with a reason breaks the glass
+                     an order meant for another moment     refused, with what happened meanwhile
 
 A bake is a sum: each look adds at most two scrape intervals, and only while the weight read is the weight wanted and in
 effect everywhere, both sides can be read and the release is held by an engine, at this look and since the one before.

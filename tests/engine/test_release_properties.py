@@ -192,6 +192,14 @@ class Decisions(Traffic):
         self.now += 5
         self._look((verdict("errors", outcome), verdict("latency"), verdict("cpu")))
 
+    @rule()
+    def what_was_approved_turns_bad_for_a_moment(self) -> None:
+        for who in ("ada", "bob"):
+            self._approve(who, "trust")
+        self.a_metric_turns(Outcome.FAIL)
+        self._go_well(2)
+        self.order("advance", who="ada", stage=self.state.stage, revision=self.state.revision)
+
     @rule(lease=st.sampled_from([5.0, 30.0, 60.0]), looks=st.integers(1, 3))
     def another_engine_goes_on(self, lease: float, looks: int) -> None:
         self._take_over(lease)
