@@ -23,7 +23,7 @@ from engine.host.threads import Pool
 from engine.host.words import RefusedError, StartOrder, UnknownReleaseError, WallTime, process_name
 from engine.identity import family, identity
 from engine.inputs import Order, SupersedeOld
-from engine.journal.records import JournalConflict, JournalFenced
+from engine.journal.records import JournalConflict, JournalError, JournalFenced
 from engine.journal.store import Journal
 from engine.journal.writer import JournalWriter
 from engine.state import State
@@ -269,6 +269,9 @@ class Host:
                 except JournalConflict:  # another engine was quicker, with the same id or the same key
                     await asyncio.gather(begun.parts.router.close(), begun.parts.source.close())
                     continue
+                except JournalError as error:
+                    await asyncio.gather(begun.parts.router.close(), begun.parts.source.close())
+                    raise RefusedError(f"the journal takes no new release: {error}") from error
                 lease = self._leases.begin(release, epoch, asked_at)
                 held = self._holder.hold(release, Read(begun.first, {}), begun.parts, lease)
                 self._following.began(release)
