@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,40 @@ import sample_configs
 from engine.config import (
     FILE,
     VARIABLE,
+    EngineConfig,
     EngineConfigError,
+    Retention,
     Surroundings,
     config_path,
     parse_engine_config,
     read_engine_config,
+    split_address,
 )
+from engine.config.places import show_size
 from engine.placeholders import OF_A_WRITE
 from engine.plan.literal_secrets import HIDDEN
 from engine.routers.command_answer import Answer
 from engine.secrets import FOLDER, SecretMissingError, Secrets
 
+WHOLE = """\
+roles:
+  viewer: {users: ["*"]}
+  operator: {users: [otto], groups: [release]}
+  approver: {groups: [leads]}
+tokens:
+  - name: ci
+    user: ci
+    groups: [release]
+    sha256: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
+    expires: 2027-01-31
+listen: {address: "0.0.0.0:7443", certificate: server.pem, key: server.key}
+probes: "127.0.0.1:9464"
+socket: {path: /run/laneshift/engine.sock, group: release}
+store: postgresql://laneshift:${file:pg}@db/laneshift
+lease: 10s
+dead_man: {url: "${file:dead-man}", every: 60s}
+retention: {ticks: 30d, releases: 400d, size: 2GB}
+"""
 LEAST = """\
 commands:
   web:
@@ -197,3 +221,96 @@ def test_the_example_of_the_docs_is_valid():
 def test_the_docs_name_every_placeholder_and_every_key_of_an_answer():
     named = set(re.findall(r"`\{?([a-z_]+)\}?`", DOCS))
     assert {*OF_A_WRITE, *Answer.model_fields} <= named
+
+
+# --- who and where
+
+DIGEST = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
+
+
+def token(**changes: str) -> str:
+    keys = {"name": "ci", "user": "ci", "roles": "[operator]", "sha256": DIGEST} | changes
+    return "tokens: [{" + ", ".join(f"{key}: {value}" for key, value in keys.items() if value) + "}]"
+
+
+def test_all_that_can_be_said_of_people_and_places():
+    config = parse_engine_config(WHOLE.encode())
+    assert config.roles is not None
+    assert list(config.roles.members()) == ["viewer", "operator", "approver"]
+    assert config.tokens[0].expires == date(2027, 1, 31)
+    assert (config.lease, config.retention) == (10.0, Retention(ticks="30d", releases="400d", size="2GB"))
+    assert config.retention.size == 2_000_000_000
+    assert config.retention.releases == 400 * 86400
+    assert split_address("[::1]:9464") == ("::1", 9464)
+    assert EngineConfig.model_validate(config.model_dump(mode="json", exclude_none=True)) == config
+
+
+def test_the_store_has_its_secrets_only_when_it_is_asked_for(tmp_path):
+    config = parse_engine_config(b"store: postgresql://a:${env:PG}@db/laneshift")
+    assert "${env:PG}" in str(config.store)
+    assert config.store_url(Secrets(tmp_path, {"PG": "s3cret"})) == "postgresql://a:s3cret@db/laneshift"
+    whole = parse_engine_config(b"store: ${env:PG}")
+    assert whole.store_url(Secrets(tmp_path, {"PG": "postgresql://db/x?password=a"})).endswith("=a")
+    assert parse_engine_config(b"{}").store_url(Secrets(tmp_path, {})) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("roles: {viewr: {users: [a]}}", "roles.viewr: found an unknown key, allowed: viewer, operator, approver"),
+        ("roles: {viewer: {users: []}}", "engine.yaml:1:17: roles.viewer: found nobody"),
+        ("roles: {}", "roles: found no role"),
+        ('roles: {viewer: {users: ["a,b"]}}', "roles.viewer.users[0]: found"),
+        (token(sha256="abc"), "sha256: found 3 characters, not shown, allowed: 64 hexadecimal digits"),
+        (token(sha256="hunter2hunter2"), "14 characters, not shown"),
+        (token(**{"token": "hunter2"}), "tokens[0].token: found (a secret, not shown)"),
+        (token(roles=""), "tokens[0]: found one without, allowed: a token with a role"),
+        (token(roles="[boss]"), "tokens[0].roles[0]: found boss, allowed: viewer, operator or approver"),
+        (token(user='"*"'), "tokens[0].user: found"),
+        (token(expires="soon"), "tokens[0].expires: found soon, allowed: a date such as 2027-01-31"),
+        (token(expires="2027-02-30"), "allowed: a date"),
+        (token()[:-1] + ", " + token()[9:], "tokens[1].name: found ci, allowed: each name once"),
+        (token()[:-1] + ", " + token(name="b")[9:], "tokens[1].sha256: found one that stands above"),
+        ('listen: {address: ":7443", certificate: a, key: b}', "0.0.0.0:7443 for all interfaces"),
+        ('listen: {address: "a:70000", certificate: a, key: b}', "a port of 65535 at most"),
+        ('listen: {address: "a:1", certificate: a}', "listen.key: found nothing"),
+        ("probes: 9464", "probes: found 9464"),
+        ("socket: {mode: 0666}", "socket.mode: found an unknown key, allowed: path, group"),
+        ("store: mysql://db/x", "store: found mysql://db/x, allowed: postgresql://USER@HOST/DATABASE"),
+        ("store: postgresql://a:hunter2@db/x", "store: found (a secret, not shown)"),
+        ("store: postgresql://db/x?user=a&password=hunter2", "store: found (a secret, not shown)"),
+        ("lease: 100ms", "lease: found 100ms, allowed: 1s to 10m"),
+        ("dead_man: {url: ftp://a}", "dead_man.url: found ftp://a"),
+        ("dead_man: {url: http://a, every: 0s}", "dead_man.every: found 0s, allowed: 1s to 1h"),
+        ("retention: {size: 2}", "retention.size: found 2, allowed: a size such as 500MB or 2GB; a bare number"),
+        ("retention: {size: 2 GB}", "retention.size: found 2 GB"),
+        ("retention: {size: 1MB}", "10MB or more"),
+        ("retention: {ticks: 0s}", "more than 0s"),
+    ],
+)
+def test_a_fault_of_people_or_places_is_said_and_no_secret_is(content, said):
+    found = fault_of(content)
+    assert said in found
+    assert found.startswith("engine.yaml:1:")
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize(("size", "shown"), [(2 * 10**9, "2GB"), (10 * 2**20, "10MiB"), (123_456_789, "123456789B")])
+def test_a_size_is_shown_as_it_can_be_read(size, shown):
+    assert show_size(size) == shown
+    assert Retention(size=shown).size == size
+
+
+SECURITY = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+
+
+def test_the_example_of_a_token_is_valid():
+    example = re.search(r"```yaml\n(tokens:.*?)```", SECURITY, re.DOTALL)
+    assert example is not None
+    assert parse_engine_config(example[1].encode()).tokens[0].name == "ci"
+
+
+def test_the_sample_of_a_team_is_valid():
+    sample = Path(sample_configs.__file__).parent / "engine" / "team.yaml"
+    config = read_engine_config(sample)
+    assert set(type(config).model_fields) - config.model_fields_set == {"commands"}
