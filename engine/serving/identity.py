@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from engine.access import Access, Caller, Peer, PeerUnknownError, UnknownTokenError
 from engine.access.caller import place
-from engine.config import EngineConfig, EngineConfigError, config_path, read_engine_config
+from engine.config import VARIABLE, EngineConfig, EngineConfigError, config_path, read_engine_config
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Identity:
         self._path = config_path(home)
         self._now = now
         self._seen = _stamp(self._path)
-        self.config: EngineConfig = read_engine_config(self._path)
+        self.config: EngineConfig = read_engine_config(self._path, needed=VARIABLE in os.environ)
         self._access = Access.of(self.config)
         self.trouble = ""
 
@@ -69,7 +69,7 @@ class Identity:
 
     def _read(self) -> None:
         try:
-            self.config = read_engine_config(self._path)
+            self.config = read_engine_config(self._path, needed=VARIABLE in os.environ)
         except EngineConfigError as error:
             self.trouble = f"the engine's configuration is wrong, the last good one is in force: {error}"
             log.warning("%s", self.trouble)

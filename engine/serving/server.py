@@ -17,6 +17,7 @@ from engine.config import VARIABLE, EngineConfig, Listen, config_path, read_engi
 from engine.config.tls import tls_files
 from engine.host import Host
 from engine.journal.opening import open_store
+from engine.line import SOCKET_NAME
 from engine.presence import Presence
 from engine.secrets import Secrets
 from engine.serving.api import Api
@@ -50,7 +51,7 @@ def serve(home: Path, options: ServeOptions) -> None:
     """
     own_folder(home)
     config = read_engine_config(config_path(home), needed=VARIABLE in os.environ)
-    options = _with(config, options)
+    options = _with(config, options, home)
     if options.socket.parent != home:
         socket_folder(options.socket.parent)
     store = options.store or config.store_url(Secrets(home))
@@ -58,12 +59,13 @@ def serve(home: Path, options: ServeOptions) -> None:
         runner.run(_serve(home, options, store, config.lease))
 
 
-def _with(config: EngineConfig, options: ServeOptions) -> ServeOptions:
-    """The options, and what the configuration says of the socket."""
+def _with(config: EngineConfig, options: ServeOptions, home: Path) -> ServeOptions:
+    """The options, and what the configuration says of the socket where they leave it at its default."""
     place = config.socket
     if place is None:
         return options
-    path = Path(place.path) if place.path else options.socket
+    own = options.socket == home / SOCKET_NAME
+    path = config_path(home).absolute().parent / place.path if place.path and own else options.socket
     if options.group or not place.group:
         return replace(options, socket=path)
     return replace(options, socket=path, group=place.group, mode=SHARED)
