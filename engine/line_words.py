@@ -27,7 +27,7 @@ def not_reached(place: str, error: OSError) -> EngineGone:
 def not_allowed(place: str, status: int, message: str) -> str:
     """What to do when the engine does not know who asks (401) or who asks may not do it (403)."""
     if status == 403:
-        return f"{message or 'this is not allowed to you'}\n  your name and roles there: laneshift status --engine"
+        return f"{message or 'this is not allowed to you'}; your name and roles there: laneshift status --engine"
     if place.startswith(TLS):
         said = message or "the engine does not know this token"
         return f"{said}\n  the token: $LANESHIFT_TOKEN or the file that $LANESHIFT_TOKEN_FILE names"
