@@ -46,17 +46,17 @@ def plan_reference(schema: Schema) -> str:
     """The page in Markdown: the plan's keys, then those of each part."""
     parts = schema["$defs"]
     example = sample_configs.path("sandbox-full.yaml").read_text(encoding="utf-8")
-    lines = [f"{HEAD}{example}```\n", *_section("A plan's keys", schema, parts)]
-    for name in _in_reading_order(schema, parts):
+    lines = [f"{HEAD}{example}```\n", *section("A plan's keys", schema, parts)]
+    for name in in_reading_order(schema, parts):
         part = parts[name]
         if "properties" in part:
-            lines += _section(_title(name, parts), part, parts)
+            lines += section(_title(name, parts), part, parts)
     for title, part in _written_out(parts):
-        lines += _section(title, part, parts)
+        lines += section(title, part, parts)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _in_reading_order(schema: Schema, parts: Mapping[str, Schema]) -> list[str]:
+def in_reading_order(schema: Schema, parts: Mapping[str, Schema]) -> list[str]:
     """Parts in the order in which the keys above name them."""
     seen: list[str] = []
     waiting = list(_refs({key: value for key, value in schema.items() if key != "$defs"}))
@@ -130,7 +130,7 @@ def _title(name: str, parts: Mapping[str, Schema]) -> str:
     return TITLES.get(name, name)
 
 
-def _section(title: str, part: Schema, parts: Mapping[str, Schema]) -> Iterator[str]:
+def section(title: str, part: Schema, parts: Mapping[str, Schema]) -> Iterator[str]:
     yield f"## {title}\n"
     if "properties" in part and part.get("description") and title != "A plan's keys":
         yield f"{part['description']}\n"
@@ -186,6 +186,8 @@ _REFERRED = {
     "JsonValue": "any JSON value",
     **dict.fromkeys(("BadShare", "GoodShare", "Latency", "Gauge"), "metric"),
     **dict.fromkeys(("Version", "Change", "Migration", "Gate", "Blind", "Rollback", "Checks", "Checklist"), "mapping"),
+    "Role": "`viewer`, `operator` or `approver`",
+    **dict.fromkeys(("Roles", "Members", "Listen", "SocketPlace", "DeadMan", "Retention"), "mapping"),
     **dict.fromkeys(("PodsConfig", "BasicAuth", "Tls"), "mapping"),
 }
 

@@ -147,4 +147,7 @@ class Retention(PlanPart):
 
     ticks: Days | None = Field(default=None, description="How long each look is kept; summaries per minute stay.")
     releases: Days | None = Field(default=None, description="How long a release is kept.")
-    size: Size | None = Field(default=None, description="How large the journal may be; the oldest releases go first.")
+    size: Size | None = Field(
+        default=None,
+        description="How large the journal may be; over it ended releases lose their looks, then the oldest go.",
+    )

@@ -123,6 +123,13 @@ def test_it_prints_the_schema_of_the_engines_configuration_and_the_document_of_i
     assert CliRunner().invoke(schema, ["--engine", "--openapi"]).exit_code == 2
 
 
+def test_the_reference_of_the_engines_configuration_is_what_its_schema_says():
+    page = (Path(__file__).parents[2] / "docs" / "engine.md").read_text(encoding="utf-8")
+    printed = CliRunner().invoke(schema, ["--engine", "--markdown"], catch_exceptions=False).stdout
+    assert "| `roles` |" in printed
+    assert page == printed, "run: laneshift schema --engine --markdown > docs/engine.md"
+
+
 def test_the_reference_in_the_docs_is_what_the_schema_says():
     page = Path(__file__).parents[2] / "docs" / "plan.md"
     assert page.read_text(encoding="utf-8") == plan_reference(SCHEMA), "run: laneshift schema --markdown > docs/plan.md"
