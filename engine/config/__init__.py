@@ -2,7 +2,8 @@
 
 It is the engine's, not a plan's: the file in the state folder, or where $LANESHIFT_ENGINE_CONFIG says. What plans may
 run is read whenever a release needs it, so a change holds from the next start on; a release that runs keeps what it
-began with. `roles` and `tokens` hold as soon as the file is changed, all else from the engine's next start on. docs/engine.md has every key.
+began with. `roles` and `tokens` hold as soon as the file is changed, all else from the engine's next start on.
+docs/engine.md has every key.
 """
 
 from __future__ import annotations
