@@ -34,9 +34,7 @@ def _tokens(config: EngineConfig, now: float) -> Iterator[Finding]:
             said = f"{token.name} of {token.user} {_ends(left)}"
             yield Finding("warn", TOKENS, said, f"give {token.user} another, or take it out of engine.yaml")
     if config.tokens and not config.listen:
-        yield Finding(
-            "warn", TOKENS, "nobody can come with one: there is no listen", "add it to engine.yaml"
-        )
+        yield Finding("warn", TOKENS, "nobody can come with one: there is no listen", "add it to engine.yaml")
     if config.listen and not config.tokens:
         yield Finding("warn", TOKENS, "nobody can come by listen: there are none", "add them to engine.yaml")
 
