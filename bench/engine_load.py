@@ -28,10 +28,11 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.load_world import PLAN, offered
-from engine.client import EngineClient
+from engine.client import EngineClient, EngineRefused
 
 USUAL = (50, 200, 1000)
 WARMUP_S = 20.0
+STARTS = 5
 ASKED_S = 0.5  # between two looks at a release and two orders
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 Series = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
@@ -117,10 +118,20 @@ def wait_for(holds: Any, log: Path, limit: float = 60.0) -> None:
 
 def loaded(engine: Engine, releases: int) -> list[str]:
     """That many releases, each in the bake of its first stage."""
-    begun = [engine.client.begin(PLAN.format(service=f"s{number}"), "bench.yaml") for number in range(releases)]
+    begun = [_begun(engine, f"s{number}") for number in range(releases)]
     baking = ("laneshift_releases", frozenset({("phase", "stage")}))
     wait_for(lambda: engine.seen().series[baking] == releases, Path(os.devnull), 120 + releases)
     return begun
+
+
+def _begun(engine: Engine, service: str) -> str:
+    """Start a release; said and repeated when the engine could not."""
+    for _ in range(STARTS):
+        try:
+            return engine.client.begin(PLAN.format(service=service), "bench.yaml", key=service)
+        except EngineRefused as error:
+            print(f"a start failed and is repeated: {error}", flush=True)
+    raise SystemExit(f"{service} could not be started")
 
 
 def quantile(before: Series, after: Series, name: str, share: float, **labels: str) -> float:
@@ -203,7 +214,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--profile", type=Path, help="a file for cProfile's numbers of the engine; it slows it down")
     given = parser.parse_args()
-    found = {count: measured(count, given.seconds, given.profile) for count in given.releases}
+    found = {}
+    for count in given.releases:
+        found[count] = measured(count, given.seconds, given.profile)
+        print(shown({count: found[count]}), "\n", flush=True)
     print(f"targets and sources are fakes in memory; all else is real. load {json.dumps(os.getloadavg())}")
     print(shown(found))
 
