@@ -372,14 +372,18 @@ async def test_a_client_that_stops_reading_is_cut_and_slows_nobody(engine: Serve
     deaf.write(f"GET /v1/releases/{release}/events HTTP/1.1\r\nHost: e\r\n\r\n".encode())
     await deaf_reader.readexactly(20)
     deaf.transport.pause_reading()
-    async for heard in engine.client.events(release):
-        if isinstance(heard, Said) and getattr(heard.event, "text", "") == "last":
-            break
-        if isinstance(heard, Beat) and "cut" not in caplog.text:
-            for _ in range(40):
-                await engine.client.order(release, "note", reason="x" * 9000)
-        elif isinstance(heard, Beat):
-            await engine.client.order(release, "note", reason="last")
+
+    async def talk() -> None:
+        while "cut" not in caplog.text:
+            await engine.client.order(release, "note", reason="x" * 9000)
+        await engine.client.order(release, "note", reason="last")
+
+    talking = asyncio.create_task(talk())
+    async with aclosing(engine.client.events(release)) as stream:
+        async for heard in stream:
+            if isinstance(heard, Said) and getattr(heard.event, "text", "") == "last":
+                break
+    await talking
     deaf.transport.resume_reading()
     rest = await asyncio.wait_for(deaf_reader.read(), 20)
     assert rest, "what was under way arrived, and then the end"
