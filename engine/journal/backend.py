@@ -6,14 +6,17 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import ColumnElement, Connection, Engine
 
 
 class Backend(Protocol):
     """A database that is open. Its transactions raise the journal's errors and nothing of the database's own.
 
+    engine: its connections
     shared: several engines may have it open
     """
+
+    engine: Engine
 
     @property
     def shared(self) -> bool: ...

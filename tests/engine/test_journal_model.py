@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -181,9 +181,11 @@ TestJournalIsAList.settings = settings(max_examples=15, stateful_step_count=20, 
 class JournalOnPostgresIsAList(JournalIsAList):
     """The same on a database. An engine that is killed leaves its spool and what it has committed."""
 
-    def __init__(self, server: PostgresProcess) -> None:
+    server: ClassVar[PostgresProcess]
+
+    def __init__(self) -> None:
         super().__init__()
-        self.where = server.database()
+        self.where = self.server.database()
 
     def open(self) -> None:
         backend = PostgresBackend(make_url(self.where).set(drivername="postgresql+psycopg"))
@@ -196,4 +198,5 @@ class JournalOnPostgresIsAList(JournalIsAList):
 def test_journal_on_postgres_is_a_list() -> None:
     with running_postgres() as server:
         few = settings(max_examples=12, stateful_step_count=20, deadline=None)
-        run_state_machine_as_test(lambda: JournalOnPostgresIsAList(server), settings=few)
+        JournalOnPostgresIsAList.server = server
+        run_state_machine_as_test(JournalOnPostgresIsAList, settings=few)

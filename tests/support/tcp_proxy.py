@@ -53,18 +53,19 @@ class TcpProxy:
     def _pass_on(self, client: socket.socket, server: socket.socket) -> None:
         is_muted = False
         with suppress(OSError), selectors.DefaultSelector() as ready:
-            ready.register(client, selectors.EVENT_READ, server)
-            ready.register(server, selectors.EVENT_READ, client)
+            ready.register(client, selectors.EVENT_READ, (client, server))
+            ready.register(server, selectors.EVENT_READ, (server, client))
             while True:
                 for key, _ in ready.select():
-                    piece = key.fileobj.recv(65536)
-                    if not piece or (is_muted and key.fileobj is server):
+                    source, target = key.data
+                    piece = source.recv(65536)
+                    if not piece or (is_muted and source is server):
                         _end(client)
                         _end(server)
                         return
-                    if key.fileobj is client and self.mute_when(piece):
+                    if source is client and self.mute_when(piece):
                         is_muted, self.muted = True, self.muted + 1
-                    key.data.sendall(piece)
+                    target.sendall(piece)
 
 
 def _end(line: socket.socket) -> None:
