@@ -32,13 +32,20 @@ class Api:
     """Answers for `host`. Its streams end when `stopping` is set; POST /v1/stop calls `stop`."""
 
     def __init__(
-        self, host: Host, identity: Identity, presence: Presence, stopping: asyncio.Event, stop: Callable[[], None]
+        self,
+        host: Host,
+        identity: Identity,
+        presence: Presence,
+        stopping: asyncio.Event,
+        stop: Callable[[], None],
+        socket_group: str = "",
     ) -> None:
         self._host = host
         self._identity = identity
         self._presence = presence
         self._streams = Streams(host, presence, stopping, self._notices)
         self._stop = stop
+        self._socket_group = socket_group
         self._started_at = host.now()
         self._version = version("laneshift")
 
@@ -140,6 +147,7 @@ class Api:
             self._notices(),
             self._busy(),
             self._identity.config,
+            socket_group=self._socket_group,
             supervised=self._host.supervised,
         )
         findings = await examine(plan, place, body.canary, observe=body.observe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.access import PeerUnknownError, peer_of
 from engine.serving.identity import PEER
+
+UNHEARD_MS = 15_000  # what the network has not acknowledged for that long never arrives
 
 
 class KnowingProtocol(H11Protocol):
@@ -29,6 +32,8 @@ class KnowingProtocol(H11Protocol):
         except PeerUnknownError as error:
             peer = error if not transport.get_extra_info("ssl_object") else None
         self.app_state = {**self.app_state, PEER: peer}
+        if peer is None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux: who was cut off is not here for long
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD_MS)
 
 
 class Listener(uvicorn.Server):

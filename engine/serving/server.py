@@ -75,7 +75,7 @@ async def _serve(home: Path, options: ServeOptions, store: str, lease_s: float) 
     journal = await asyncio.to_thread(open_store, store, home)
     host = Host(home, journal=journal, lease_s=lease_s, supervised=options.supervised)
     try:
-        server = Server(host, home)
+        server = Server(host, home, options.group)
         with ExitStack() as open_sockets:
             local = open_sockets.enter_context(bind(options.socket, options.mode, options.group))
             server.listen(open_sockets)
@@ -89,14 +89,14 @@ async def _serve(home: Path, options: ServeOptions, store: str, lease_s: float) 
 class Server:
     """Serves `host` until a signal or an order stops it; its streams end first, so that it never waits for them."""
 
-    def __init__(self, host: Host, home: Path) -> None:
-        """By the configuration of the state folder `home`. Raises EngineConfigError."""
+    def __init__(self, host: Host, home: Path, group: str = "") -> None:
+        """By the configuration of the state folder `home`; `group` may open its socket. Raises EngineConfigError."""
         self.stopping = asyncio.Event()
         self.presence = Presence()
         self._host = host
         self._home = home
         self._identity = Identity(home, host.now)
-        self._app = application(Api(host, self._identity, self.presence, self.stopping, self.stop))
+        self._app = application(Api(host, self._identity, self.presence, self.stopping, self.stop, group))
         self._listeners: list[tuple[Listener, socket.socket]] = []
         self._certificate: Certificate | None = None
         self.addresses: dict[str, tuple[str, int]] = {}
