@@ -323,6 +323,8 @@ class Witness:
         if after.phase in FORWARD:
             assert all(question.due > given.at for question in after.questions.values())
             assert self.gate_until is None or given.at < self.gate_until, "a gate expires in time, paused or not"
+        if after.phase is Phase.STAGE:
+            assert after.warmed_s + after.baked_s <= self.good_s + 1e-6, "a bake is the sum of what was good and held"
         if not isinstance(given, Looked) or before.phase not in FORWARD or not self.moved:
             return
         judged = {metric.name for metric in self.rules.metrics if metric.judged}

@@ -214,7 +214,7 @@ def test_a_plan_reads_back_from_what_it_writes(text):
         ("stages: [{weight: 100, bakes: 1m}]", "stages[0].bakes: found an unknown key, allowed: weight, bake"),
         (
             "checks: {stage: [{htp: {}}]}",
-            "checks.stage[0].htp: found an unknown key, allowed: http, name or ticks; did you mean http?",
+            "checks.stage[0].htp: found an unknown key, allowed: http, junit, name or ticks; did you mean http?",
         ),
         ("checks: {stage: [{}]}", "checks.stage[0]: found none, allowed: one check: http"),
         ("checks: {stage: [3]}", "checks.stage[0]: found 3, allowed: a mapping with one check: http"),

@@ -158,7 +158,7 @@ class Releases(Traffic):
 class Decisions(Traffic):
     """People at gates that expire, engines that follow each other, and little else going wrong."""
 
-    starts = (1, 2, 3, 4, 5, 7)
+    starts = (1, 2, 3, 4, 5, 7, 8)
     gates = st.sampled_from([GateRule(2, 300.0), GateRule(2, 300.0, "rollback"), GateRule(0, 120.0), GateRule(1)])
 
     @rule(looks=st.integers(1, 4), held=st.booleans())
@@ -209,6 +209,7 @@ class Decisions(Traffic):
     @rule(lease=st.sampled_from([5.0, 30.0]))
     def an_engine_dies_in_the_midst_of_a_write(self, lease: float) -> None:
         """What it wrote is lost: the next one writes it again, in time."""
+        self._prepare_and_advance()
         self.world.in_flight.clear()
         self._take_over(lease)
         for _ in range(4):
