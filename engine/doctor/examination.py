@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.assembly import parts_of, router_of, rules_of
-from engine.config import FILE, EngineConfig, EngineConfigError, config_path, read_engine_config
+from engine.config import FILE, EngineConfig, EngineConfigError, SocketPlace, config_path, read_engine_config
 from engine.controller import Parts
 from engine.doctor.keys import examine_keys
 from engine.doctor.links import examine_links
@@ -43,7 +43,7 @@ class Place:
     """The engine that examines: its state folder, what it says of itself, and the live release of each target.
 
     config:        its configuration; read from its file when it is not given
-    shared_socket: a group may open its socket, not one user alone
+    shared_socket: a group may open its socket, not one user alone; which one when `socket_group` is not empty
     supervised:    something starts it again when it ends
     """
 
@@ -52,6 +52,7 @@ class Place:
     busy: Mapping[str, str]
     config: EngineConfig | None = None
     shared_socket: bool = False
+    socket_group: str = ""
     supervised: bool = False
 
 
@@ -83,7 +84,9 @@ def _of_the_engine(plan: Plan, place: Place) -> list[Finding]:
         config = place.config or read_engine_config(file)
     except EngineConfigError as error:
         return [Finding("bad", FILE, str(error))]
-    people = examine_people(plan, config, shared_socket=place.shared_socket, supervised=place.supervised)
+    named = {"socket": SocketPlace(group=place.socket_group)} if place.socket_group else {}
+    of_people = config.model_copy(update=named)
+    people = examine_people(plan, of_people, shared_socket=place.shared_socket, supervised=place.supervised)
     return [*people, *examine_keys(config, file, place.home, time.time())]
 
 

@@ -173,3 +173,11 @@ def test_a_configuration_that_is_wrong_is_a_line_of_its_own(home, monkeypatch):
     (home / "engine.yaml").chmod(0o600)
     (found,) = examination._of_the_engine(Plan.model_validate(PLAN), Place(home, (), {}))
     assert (found.grade, found.what) == ("bad", "engine.yaml")
+
+
+def test_the_group_that_the_engine_was_started_with_counts(home, monkeypatch):
+    monkeypatch.setattr("engine.access.members_of", {"release": frozenset({"ana", "bea"})}.get)
+    plan = Plan.model_validate({**PLAN, **TWO})
+    alone = examination._of_the_engine(plan, Place(home, (), {}, config("{}")))
+    shared = examination._of_the_engine(plan, Place(home, (), {}, config("{}"), socket_group="release"))
+    assert [alone[0].grade, shared[0].grade] == ["bad", "ok"]
