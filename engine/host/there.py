@@ -29,7 +29,7 @@ class There:
     def __init__(
         self, home: Path, identity: str, time: Time, mailbox: Mailbox, following: Following, leases: Leases
     ) -> None:
-        self.notices: list[str] = []
+        self._said: dict[str, str] = {}
         self._home = home
         self._identity = identity
         self._time = time
@@ -37,6 +37,11 @@ class There:
         self._following = following
         self._leases = leases
         self._writing: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def notices(self) -> list[str]:
+        """Ways back that were written from here, until a holder has recorded them."""
+        return [told for release, told in self._said.items() if release in self._following.followed]
 
     async def order(self, release: str, order: Order) -> list[Event]:
         """What the holder made of it. Raises RefusedError when it does not answer, for any order but a roll back."""
@@ -103,14 +108,10 @@ class There:
             by_hand = known.state.manual_rollback
             raise RefusedError(f"{why}; stable's weight is not written from here yet ({error}): {by_hand}") from None
         told = f"{release}: {why}, so this engine wrote stable's weight itself, for {order.who}; it is recorded later"
-        self.notices = [*(one for one in self.notices if not one.startswith(f"{release}:")), told]
+        self._said[release] = told
         return [
             accepted(order),
             ev.ShiftAnswered(
                 at=self._time.now(), number=f"{known.state.epoch}.way-back", ok=True, detail=f"{told}: {said}"
             ),
         ]
-
-    def settled(self, release: str) -> None:
-        """The release has a holder that answers."""
-        self.notices = [one for one in self.notices if not one.startswith(f"{release}:")]
