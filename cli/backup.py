@@ -14,6 +14,10 @@ from engine import line
 
 PAGES_AT_ONCE = 1024  # the engine's appends go between
 PAUSE_S = 0.01
+POSTGRES = (
+    "the journal is in PostgreSQL: pg_dump --format=custom --file=FILE postgresql://USER@HOST/DATABASE; "
+    "back with pg_restore --dbname=postgresql://USER@HOST/EMPTY_DATABASE FILE"
+)
 
 
 @click.command()
@@ -25,8 +29,10 @@ def backup(file: Path, as_json: bool) -> None:
     It is the journal of one moment, and the engine goes on meanwhile. To restore it, stop the engine and put the file
     in place of journal.db in the state folder, without journal.db-wal and journal.db-shm.
     """
-    home = Path(line.scripts_folder(line.address()))
-    _refuse_postgres(home)
+    address = line.address()
+    home = Path(line.scripts_folder(address))
+    if _in_postgres(address, home):
+        fail(Exit.BAD_INPUT, POSTGRES)
     journal = home / "journal.db"
     if not journal.exists():
         fail(Exit.BAD_INPUT, f"there is no journal in {home}")
@@ -39,20 +45,17 @@ def backup(file: Path, as_json: bool) -> None:
     show(as_json, {"file": str(file), "bytes": size}, f"{file}: {size / 1e6:.1f} MB")
 
 
-def _refuse_postgres(home: Path) -> None:
-    from engine.config import EngineConfigError, config_path, read_engine_config
-    from engine.config.model import EngineConfig
+def _in_postgres(address: str, home: Path) -> bool:
+    """As the engine says that runs: it may have been started with --store. Without one, as its settings say."""
+    try:
+        return bool(line.ask(address, "GET", "/v1/engine").get("store") == "postgresql")
+    except line.EngineGone:
+        from engine.config import EngineConfigError, config_path, read_engine_config
 
     try:
-        config = read_engine_config(config_path(home))
+        return bool(read_engine_config(config_path(home)).store)
     except EngineConfigError:  # unreadable settings are no reason for having no copy of the file
-        config = EngineConfig()
-    if config.store:
-        fail(
-            Exit.BAD_INPUT,
-            "the journal is in PostgreSQL: pg_dump --format=custom --file=FILE postgresql://USER@HOST/DATABASE; "
-            "back with pg_restore --dbname=postgresql://USER@HOST/EMPTY_DATABASE FILE",
-        )
+        return False
 
 
 def copy(journal: Path, file: Path) -> int:

@@ -55,6 +55,7 @@ def serve(
 def _run(store: str, path: Path | None, group: str, supervised: bool | None) -> None:
     from engine.config import EngineConfigError
     from engine.journal.records import JournalError, JournalLocked
+    from engine.secrets import SecretMissingError
     from engine.serving import ServeOptions, SocketError
     from engine.serving import serve as serve_engine
     from engine.serving.sockets import PRIVATE, SHARED
@@ -74,7 +75,7 @@ def _run(store: str, path: Path | None, group: str, supervised: bool | None) -> 
         serve_engine(folder, options)
     except JournalLocked as error:
         fail(Exit.REFUSED, str(error))
-    except EngineConfigError as error:
+    except (EngineConfigError, SecretMissingError) as error:
         fail(Exit.BAD_INPUT, str(error))
     except (JournalError, SocketError, OSError) as error:
         fail(Exit.NO_ENGINE, str(error))

@@ -93,3 +93,13 @@ def test_for_postgresql_it_says_the_command(laneshift, home: Path, tmp_path: Pat
     assert ended.code == 2
     assert "pg_dump" in ended.err
     assert "pg_restore" in ended.err
+
+
+def test_an_engine_that_was_started_with_another_store_is_believed(
+    laneshift, engine, home: Path, tmp_path: Path
+) -> None:
+    started(home / "journal.db").close()
+    engine.answers["GET", "/v1/engine"] = (200, {"store": "postgresql"})
+    ended = laneshift("backup", str(tmp_path / "copy"))
+    assert (ended.code, "pg_dump" in ended.err) == (2, True)
+    assert not (tmp_path / "copy").exists()
