@@ -67,7 +67,7 @@ class Starter:
         try:
             router = router_of(plan, secrets, order.canary)
             router = WatchedRouter(router) if order.observe else router
-            parts = parts_of(plan, router, secrets)
+            parts = parts_of(plan, router, secrets, order.files)
         except (EngineConfigError, SecretMissingError) as error:
             raise RefusedError(str(error)) from error
         try:
