@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from engine.host import RefusedError, UnknownReleaseError
+from engine.journal.records import JournalUnavailable
 from engine.plan.problem import PlanError
 from engine.serving.answers import Error
 
@@ -21,12 +22,13 @@ MEANINGS = {
     413: "The body is too long.",
     422: "The body, the plan or a parameter is wrong.",
     500: "The engine failed; its log says more.",
+    503: "The journal does not answer; the reason says why. Ask again.",
 }
 
 
 def may_answer(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For the OpenAPI document: these errors can come."""
-    return {status: {"model": Error, "description": MEANINGS[status]} for status in (401, 403, *statuses, 500)}
+    return {status: {"model": Error, "description": MEANINGS[status]} for status in (401, 403, *statuses, 500, 503)}
 
 
 def problem(status: int, message: str, headers: Any = None) -> JSONResponse:
@@ -57,5 +59,6 @@ HANDLERS: dict[Any, Any] = {
     UnknownReleaseError: lambda _request, error: problem(404, str(error)),
     RefusedError: lambda _request, error: problem(409, str(error)),
     PlanError: lambda _request, error: problem(422, str(error)),
+    JournalUnavailable: lambda _request, error: problem(503, f"{error}: ask again"),
     Exception: _of_engine,
 }

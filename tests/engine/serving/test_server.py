@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.client import Beat, EngineGone, EngineRefused, Said
+from engine.journal.records import JournalUnavailable
 from engine.release import VERBS
 from engine.serving import SocketError, bind, own_folder
 from engine.serving import stream as engine_stream
@@ -110,6 +111,27 @@ async def test_a_start_with_the_same_key_attaches(engine: Served):
     with pytest.raises(EngineRefused, match=rf"{first} is under way on paper") as refused:
         await engine.begin(key="build 8")
     assert refused.value.status == 409
+
+
+async def test_a_journal_that_takes_no_release_is_said_and_nothing_begins(engine: Served, monkeypatch):
+    def full(*_: object, **__: object) -> int:
+        raise JournalUnavailable("the disk is full")
+
+    monkeypatch.setattr(engine.host.journal, "create_release", full)
+    with pytest.raises(EngineRefused, match="takes no new release: the disk is full") as refused:
+        await engine.begin()
+    assert refused.value.status == 409
+    assert await engine.client.releases() == []
+
+
+async def test_a_question_that_the_journal_does_not_answer_is_to_be_asked_again(engine: Served, monkeypatch):
+    def away() -> list[object]:
+        raise JournalUnavailable("the database is away")
+
+    monkeypatch.setattr(engine.host.journal, "releases", away)
+    with pytest.raises(EngineRefused, match="the database is away: ask again") as refused:
+        await asyncio.to_thread(engine.client.look, "shop-7")
+    assert refused.value.status == 503
 
 
 async def test_a_wrong_plan_is_answered_with_every_fault(engine: Served):
