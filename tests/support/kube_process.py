@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.stopped import wait_until_stopped
+
 READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 # Linux ends a child with the *thread* that began it, so all are begun by one that lives as long as this process.
@@ -83,6 +85,7 @@ class Child:
         """It keeps its connections and answers nothing."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        wait_until_stopped(self.process.pid)
 
     def thaw(self) -> None:
         """It goes on."""

@@ -133,7 +133,8 @@ class Site(EngineStand):
 
     def _end_releases(self) -> None:
         for held in self.client.held():
-            if held.phase not in FINAL:
+            kept = held.phase == "promoted" and self.client.look(held.release)["keep_until"]
+            if held.phase not in FINAL or kept:  # kept: a route put back would be taken for somebody's roll back
                 self.client.give(held.release, "cancel")
                 self.client.give(held.release, "rollback")
         try:
