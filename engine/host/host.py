@@ -254,7 +254,7 @@ class Host:
 
         Raises PlanError, RefusedError.
         """
-        starter = Starter(self._home, self.identity, self._time, self.states, self.supervised)
+        starter = Starter(self._home, self.identity, self._time, self.states, self.supervised, self._tenure.look_at)
         plan = starter.plan_of(order)
         async with self._starting:
             for _ in range(NAMES):
@@ -266,7 +266,7 @@ class Host:
                 asked_at = self._leases.asking()
                 try:
                     epoch = await self._tenure.create(begun, order.key)
-                except JournalConflict:  # another engine was quicker, with the same id or the same key
+                except JournalConflict:  # another engine was quicker, with the same id, key or target
                     await asyncio.gather(begun.parts.router.close(), begun.parts.source.close())
                     continue
                 except JournalError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,23 +31,27 @@ UNSUPERVISED = (
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """A release that may begin: its first events, what it works with, and what is kept beside them."""
+    """A release that may begin: its first events, what it works with, and what is kept beside them; `known` are the
+    earlier releases on its target, None when it moves nothing there."""
 
     created: ev.Created
     first: list[Said]
     parts: Parts
     keep: dict[str, Any]
+    known: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """What a start needs to know of its engine. `states` are all the releases that the engine knows, anybody's."""
+    """What a start needs to know of its engine. `states` are all the releases that the engine knows, anybody's; `look`
+    makes known what the store has on a target, and returns the ids of all releases there."""
 
     home: Path
     identity: str
     time: Time
     states: Callable[[], Iterable[State]]
     supervised: bool
+    look: Callable[[str], Awaitable[frozenset[str]]]
 
     def plan_of(self, order: StartOrder) -> Plan:
         """The order's plan, where this engine may run it. Raises PlanError, RefusedError."""
@@ -71,8 +75,7 @@ class Starter:
         except (EngineConfigError, SecretMissingError) as error:
             raise RefusedError(str(error)) from error
         try:
-            if not order.observe:
-                await self._may_start(router)
+            known = None if order.observe else await self._may_start(router)
             created = self._created(plan, router, order, release)
             await self._claim(router, created)
         except BaseException:
@@ -82,9 +85,10 @@ class Starter:
         keep: dict[str, Any] = {"plan": {"text": order.plan.decode(), "name": order.plan_name}}
         if order.files:
             keep["files"] = kept_files(order.files)
-        return Beginning(created, first, parts, keep)
+        return Beginning(created, first, parts, keep, known)
 
-    async def _may_start(self, router: Router) -> None:
+    async def _may_start(self, router: Router) -> frozenset[str]:
+        known = await self.look(router.target)
         self._refuse_second(router, lambda state: state.target == router.target)
         try:
             seen: Observation = await router.observe()
@@ -97,6 +101,7 @@ class Starter:
                 f"stable ({seen.stable}) does not carry the traffic: {seen.weight:g}% goes to the canary's side "
                 f"({seen.canary}); if that is the version in service now, exchange stable and canary in the plan"
             )
+        return known
 
     def _refuse_second(self, router: Router, same: Callable[[State], bool]) -> None:
         for state in self.states():

@@ -18,6 +18,7 @@ from engine.host.leases import RENEWALS, Leases
 from engine.host.mailbox import Execute, Mailbox
 from engine.host.starting import Beginning
 from engine.host.threads import Threads
+from engine.host.words import RefusedError
 from engine.inputs import Order
 from engine.journal.records import JournalError, LeaseRow
 from engine.journal.store import Journal
@@ -56,6 +57,7 @@ class Tenure:
         self._said: dict[str, str] = {}
         self._untaken: dict[str, float] = {}  # when it was that a release could not be taken up
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ending: dict[str, asyncio.Task[None]] = {}  # releases that are being put down
         self._news = News()
         self._mail = News()
         self._unlisten: Callable[[], None] | None = None
@@ -114,12 +116,36 @@ class Tenure:
             waits = pause()
             await (waits if asyncio.iscoroutine(waits) else self._time.sleep(waits))
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # --- leases
+
+    async def look_at(self, target: str) -> frozenset[str]:
+        """Know what other engines have on a target, as the store has it now; all releases there. Raises JournalError,
+        RefusedError for one that can't be read: it may be under way."""
+        rows = await self._threads.ask(self._journal.releases)
+        there = [row.id for row in rows if row.target == target]
+        if self._journal.shared:
+            for release in there:
+                try:
+                    if not self._following.knows(release):
+                        await self._meet(release)
+                except (KeyError, ValueError) as error:  # an event of a newer laneshift
+                    raise RefusedError(f"{release} on {target} can't be read: {error!r}; ask its engine") from error
+            await self._following.catch_up(there)
+        return frozenset(there)
+
+    async def _meet(self, release: str) -> None:
+        """A release that was not known of so far."""
+        await self._following.follow(release)
+        if release in self._holder.held:  # it is this engine's own, begun just now
+            self._following.began(release)
+        elif is_over(self._following.followed[release].state, self._time.now()):
+            self._following.ended(release, self._following.followed[release].state)
 
     async def create(self, begun: Beginning, key: str) -> int:
         """Put a new release into the journal; the epoch of its lease. Raises the journal's errors."""
@@ -135,11 +161,14 @@ class Tenure:
                 keep=begun.keep,
                 engine=self._leases.engine,
                 lease_s=self._leases.whole_s,
+                known=begun.known,
             )
         )
 
     async def wake(self, release: str) -> Held | None:
         """Have a release that ended in hand again; None when another engine has it. Raises what loading it raises."""
+        if release in self._ending:  # its last records are told under the old epoch
+            await asyncio.wait([self._ending[release]])
         taken = await self._leases.take(release)
         if taken is None:
             return None
@@ -166,7 +195,8 @@ class Tenure:
             if held.failure:
                 self._said[release] = held.failure
             self._following.ended(release, held.controller.state)
-            self._start(self._put_down(release, held), f"end of {release}")
+            self._ending[release] = self._start(self._put_down(release, held), f"end of {release}")
+            self._ending[release].add_done_callback(lambda _: self._ending.pop(release, None))
 
     async def _put_down(self, release: str, held: Held) -> None:
         await self._holder.end(held)
@@ -194,7 +224,7 @@ class Tenure:
         free = await self._leases.look()
         for release in self._leases.holders:
             if not self._following.knows(release):
-                await self._following.follow(release)
+                await self._meet(release)
         now = self._time.now()
         for row in free:
             known = self._following.followed.get(row.release)

@@ -33,6 +33,10 @@ class Backend(Protocol):
         """The database's time now, seconds since 1970, as part of a statement."""
         ...
 
+    def one_by_one(self, connection: Connection, what: str, /) -> None:
+        """Wait until no other transaction that writes has asked for the same; hold it to the transaction's end."""
+        ...
+
     def notify(self, connection: Connection, releases: Collection[str], /) -> None:
         """Tell all who listen, once the transaction is durable, that there is news of these releases."""
         ...

@@ -53,6 +53,7 @@ _POOL = 8  # the writer, and threads that read; each engine has as many at most
 _PING_LIMIT_S = 1.5
 _IDLE_S = 1.0  # a connection that was unused for longer is tried before it is used
 _SETUP_LOCK = 0x6C616E6573686966  # "laneshif": PostgreSQL's advisory locks are numbers
+_TARGET_LOCK = 0x74617267  # "targ"
 
 # Defaults that a URL's own parameters override; libpq's names.
 _LINE = {
@@ -126,6 +127,10 @@ class PostgresBackend:
     def clock(self) -> ColumnElement[float]:
         """The server's time, that of the moment and not of the transaction's begin."""
         return extract("epoch", func.clock_timestamp()).cast(Double)
+
+    def one_by_one(self, connection: Connection, what: str) -> None:
+        """An advisory lock; those with two numbers are apart from `_SETUP_LOCK`, which is one."""
+        connection.execute(select(func.pg_advisory_xact_lock(_TARGET_LOCK, func.hashtext(what))))
 
     def notify(self, connection: Connection, releases: Collection[str]) -> None:
         """NOTIFY, which PostgreSQL sends when the transaction is durable."""

@@ -132,6 +132,9 @@ class SqliteBackend:
         """This machine's time."""
         return literal(time.time())
 
+    def one_by_one(self, _connection: Connection, _what: str) -> None:
+        """All that write do it one by one: `WRITES`."""
+
     def notify(self, _connection: Connection, _releases: Collection[str]) -> None:
         """Nobody listens."""
 

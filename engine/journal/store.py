@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Table, insert, select, union_all
+from sqlalchemy import ColumnElement, Connection, Table, insert, select, union_all
 
 from engine.journal import check as journal_check
 from engine.journal import leases, mailbox
@@ -150,19 +150,27 @@ class Journal:
         keep: Mapping[str, Any] | None = None,
         engine: str = "",
         lease_s: float = 0.0,
+        known: Collection[str] | None = None,
     ) -> int:
         """Add a release and its first records in one transaction; `created_at` in seconds since 1970. Returns the epoch
         of the lease that `engine` has on it for `lease_s` seconds; without an engine nobody holds it, epoch 0.
 
-        Raises JournalConflict when the id, or the key for this service, is taken; JournalUnavailable as `append` does:
-        the same call may be made again, and if the first was done all the same it is this engine's.
+        `known` are the releases on this target that the starter looked at: with one more there it looks again. They are
+        told apart by id, for the clocks of two engines differ. Of those who knew the same, one begins a release.
+
+        Raises JournalConflict when the id, or the key for this service, is taken, or `known` is not all;
+        JournalUnavailable as `append` does: the same call may be made again, and if the first was done all the same it
+        is this engine's.
         """
         row = ReleaseRow(release, target, service, float(created_at), key)
         with self._backend.writing() as connection:
+            self._backend.one_by_one(connection, target)
             if engine and (there := leases.granted(connection, release, engine)):
-                known = connection.execute(select(releases).where(releases.c.id == release)).mappings().one()
-                if sealed({**asdict(row), "pruned_through": 0}) == dict(known):
+                before = connection.execute(select(releases).where(releases.c.id == release)).mappings().one()
+                if sealed({**asdict(row), "pruned_through": 0}) == dict(before):
                     return there
+            if known is not None:
+                _refuse_unknown(connection, target, known)
             connection.execute(insert(releases), sealed({**asdict(row), "pruned_through": 0}))
             epoch = leases.grant(connection, self._backend, release, engine, lease_s)
             if records:
@@ -371,6 +379,12 @@ class Journal:
         aside = self.spool.set_aside() if torn or refused else None
         self.spool.remove()
         return Drained(drained, torn, tuple(refused), aside)
+
+
+def _refuse_unknown(connection: Connection, target: str, known: Collection[str]) -> None:
+    there = connection.execute(select(releases.c.id).where(releases.c.target == target)).scalars()
+    if unknown := sorted(set(there) - set(known)):
+        raise JournalConflict(f"{unknown[-1]} was begun on {target} meanwhile")
 
 
 def raise_first(answers: Sequence[JournalError | None]) -> None:

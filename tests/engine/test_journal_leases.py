@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from engine.journal.records import HereRow, JournalFenced, LeaseRow, OrderRow, Retention
+from engine.journal.records import HereRow, JournalConflict, JournalFenced, LeaseRow, OrderRow, Retention
 from engine.journal.store import Journal
 from tests.engine.journal_builders import RELEASE, Store, event, history, tick, with_release, write_history
 from tests.support.postgres_process import PostgresProcess, running_postgres
@@ -83,6 +86,34 @@ def test_epochs_grow_over_all_releases(journal: Journal) -> None:
     epochs.append(taken.epoch)
     assert epochs == sorted(set(epochs))
     assert {lease.engine for lease in journal.leases()} == {"one", "two"}
+
+
+def test_of_many_who_knew_the_same_releases_on_a_target_one_begins_the_next(journal: Journal) -> None:
+    def begins(number: int, racer: str, known: frozenset[str], start: threading.Barrier) -> bool:
+        start.wait(10)
+        try:
+            journal.create_release(f"{racer}-{number}", "t", racer, 1.0, engine=racer, lease_s=60.0, known=known)
+        except JournalConflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(1, 16):
+            known, start = frozenset(row.id for row in journal.releases()), threading.Barrier(4)
+            racing = [pool.submit(begins, number, racer, known, start) for racer in "abcd"]
+            assert sum(one.result() for one in racing) == 1
+    assert len(journal.releases()) == 15
+
+
+def test_a_start_that_knew_all_on_its_target_is_repeated_and_is_one(journal: Journal) -> None:
+    first = created(journal)
+    again = partial(journal.create_release, "a-1", "t", "a", 2.0, engine="one", lease_s=60.0, known={RELEASE})
+    epoch = again(records=[event(1)])
+    assert again(records=[event(1)]) == epoch > first
+    journal.create_release("b-1", "another", "b", 2.0, known=set())
+    with pytest.raises(JournalConflict, match="a-1 was begun on t meanwhile"):
+        journal.create_release("c-1", "t", "c", 2.0, known={RELEASE})
+    assert journal.leases()[1].epoch == epoch
 
 
 def test_a_release_without_an_engine_is_free(journal: Journal) -> None:

@@ -104,9 +104,47 @@ def test_two_processes_that_race_share_the_releases_and_no_epoch(store: Store) -
     with store.open() as journal:
         for number in range(1, 41):
             with_release(journal, f"shop-{number}")
+    said = raced(RACES, store)
+    one, two = said
+    assert all((one[number] > 0) != (two[number] > 0) for number in range(1, 41))
+    epochs = [epoch for taken in said for epoch in taken.values() if epoch]
+    assert len(set(epochs)) == 40
+
+
+STARTS = """
+import sys, time
+from pathlib import Path
+from engine.journal.opening import open_store
+from engine.journal.records import JournalConflict
+engine, where, home = sys.argv[1:]
+with open_store(where, Path(home)) as journal:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(1, 41):
+        known = {row.id for row in journal.releases()}
+        try:
+            journal.create_release(f"{engine}-{number}", "route", engine, 1.0, engine=engine, lease_s=9.0, known=known)
+        except JournalConflict:
+            print(number, 0, flush=True)
+            continue
+        print(number, len(known) + 1, flush=True)
+"""
+
+
+def test_two_processes_that_start_on_one_target_never_both_begin_after_the_same(store: Store) -> None:
+    with store.open():
+        pass
+    one, two = raced(STARTS, store)
+    begun = sorted(place for place in [*one.values(), *two.values()] if place)
+    assert begun == list(range(1, len(begun) + 1))  # each knew all that were before it
+    assert len(begun) >= 40
+
+
+def raced(script: str, store: Store) -> list[dict[int, int]]:
+    """What two processes said of each number, both let go at once."""
     racing = [
         subprocess.Popen(
-            [sys.executable, "-c", RACES, name, store.where, str(store.other().home)],
+            [sys.executable, "-c", script, name, store.where, str(store.other().home)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -116,18 +154,12 @@ def test_two_processes_that_race_share_the_releases_and_no_epoch(store: Store) -
     for process in racing:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    said = []
     for process in racing:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    for process in racing:
-        lines = process.communicate(timeout=30)[0].splitlines()
-        said.append({int(number): int(epoch) for number, epoch in map(str.split, lines)})
-    one, two = said
-    assert all((one[number] > 0) != (two[number] > 0) for number in range(1, 41))
-    epochs = [epoch for taken in said for epoch in taken.values() if epoch]
-    assert len(set(epochs)) == 40
+    lines = [process.communicate(timeout=30)[0].splitlines() for process in racing]
+    return [{int(number): int(said) for number, said in map(str.split, one)} for one in lines]
 
 
 def test_whatever_the_timing_nothing_follows_a_take_under_the_old_epoch(store: Store) -> None:

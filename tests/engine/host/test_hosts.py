@@ -14,7 +14,7 @@ import pytest
 from engine import events as ev
 from engine.controller import events_of
 from engine.host import Host, RefusedError, StartOrder, UnknownReleaseError
-from engine.host.starting import files_of
+from engine.host.starting import Beginning, files_of
 from engine.inputs import Order
 from engine.journal.store import Journal
 from engine.outlook import outlook
@@ -190,6 +190,39 @@ async def test_two_engines_begin_no_two_releases_on_one_target(two: Two) -> None
         await two.second.start(StartOrder(PLAN.encode(), "plan.yaml", "bob"))
     same = StartOrder(PLAN.encode(), "plan.yaml", "bob", key="nightly", observe=True)
     assert await two.second.start(same) == await two.first.start(same)
+
+
+async def test_of_two_engines_that_start_in_the_same_moment_one_does_and_the_other_names_its_release(two: Two) -> None:
+    begun: list[str] = []
+    for number in range(6):
+        plans = [PLAN.replace("service: shop", f"service: {service}") for service in ("shop", "till")]
+        orders = [StartOrder(plan.encode(), "plan.yaml", "ann") for plan in plans]
+        starts = [host.start(order) for host, order in zip((two.first, two.second), orders, strict=True)]
+        said = await asyncio.gather(*starts, return_exceptions=True)
+        [release] = [one for one in said if isinstance(one, str)]
+        [refused] = [one for one in said if isinstance(one, RefusedError)]
+        assert str(refused).startswith(f"{release} is under way on paper")
+        begun.append(release)
+        host = two.first if release in two.first._holder.held else two.second
+        await host.order(release, order(host, "cancel", f"o{number}"))
+    assert [row.id for row in two.first.journal.releases()] == begun
+
+
+async def test_a_start_goes_on_when_what_was_begun_meanwhile_has_ended(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, ended = two.second._tenure.create, list[str]()
+
+    async def late(begun: Beginning, key: str) -> int:
+        if not ended:
+            ended.append(await two.first.start(StartOrder(PLAN.encode(), "plan.yaml", "ann")))
+            await two.first.order(ended[0], order(two.first, "cancel"))
+        return await create(begun, key)
+
+    monkeypatch.setattr(two.second._tenure, "create", late)
+    till = PLAN.replace("service: shop", "service: till")
+    assert await two.second.start(StartOrder(till.encode(), "plan.yaml", "bob")) == "till-1"
+    assert ended == ["shop-1"]
 
 
 # --- one engine
