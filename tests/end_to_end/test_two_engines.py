@@ -51,10 +51,11 @@ class Pair:
         """The engines that took the release, one after the other."""
         return [event.engine for event in self.history() if isinstance(event, ev.EngineTook)]
 
-    def begin(self, advance: str = "manual") -> None:
-        """A release whose first stage has 20% of the traffic, held by the first engine, known to the second."""
+    def begin(self, advance: str = "manual", route: str = "") -> None:
+        """A release whose first stage has 20% of the traffic, held by the first engine, known to the second. `route` is
+        where engines find the gateway's weights, if not at the gateway."""
         self.first.boot()
-        self.first.start(advance=advance)
+        self.first.start(advance=advance, route=route)
         self.second.boot()
         self.second.release = self.first.release
         if advance == "manual":
@@ -138,6 +139,28 @@ def test_an_engine_that_was_stopped_past_its_lease_lets_go_and_raises_nothing(pa
     pair.first.until(lambda: pair.first.look()["phase"] == "rolled_back", 20)
     assert any("taken over" in said for said in pair.first.look()["notices"])
     pair.first.never(lambda: pair.first.weight() != 0, 2 * LEASE_S)
+    assert len(pair.took()) == 2
+
+
+def test_a_raise_that_was_under_way_when_its_engine_was_stopped_is_refused_by_the_route(pair: Pair) -> None:
+    with held_line(pair.first.sandbox.urls.gateway) as route:
+        pair.begin(route=route.url)
+        pair.first.until(lambda: "advance" in pair.first.look()["orders"])
+        route.hold()
+        pair.advance(pair.first)
+        pair.first.until(lambda: sum(isinstance(event, ev.ShiftIntended) for event in pair.history()) == 2)
+        time.sleep(0.5)  # it is written at once, and kept on its way
+        pair.stop_first()
+        kept = route.pass_new()
+        pair.taken_over()
+        pair.second.order("rollback")
+        pair.second.ends("rolled_back", 20)
+        assert not any(b" 409" in answer for answer in route.answers)
+        kept.set()
+        pair.second.until(lambda: any(b" 409" in answer for answer in route.answers))
+        pair.go_on()
+        pair.first.until(lambda: pair.first.look()["phase"] == "rolled_back", 20)
+        pair.first.never(lambda: pair.first.weight() != 0, 2 * LEASE_S)
     assert len(pair.took()) == 2
 
 

@@ -158,8 +158,11 @@ class Stand(EngineStand):
 
     sandbox: sandbox_process.Running = field(kw_only=True)
 
-    def start(self, advance: str = "auto") -> None:
-        plan = PLAN.format(gateway=self.sandbox.urls.gateway, advance=advance)
+    def start(self, advance: str = "auto", route: str = "") -> None:
+        """Begin a release; `route` is another way to the gateway's weights."""
+        gateway = self.sandbox.urls.gateway
+        plan = PLAN.format(gateway=gateway, advance=advance)
+        plan = plan.replace(f'sandbox: {{url: "{gateway}"', f'sandbox: {{url: "{route or gateway}"')
         self.release = self.client.begin(plan, "plan.yaml")
 
     # --- the shop

@@ -20,6 +20,7 @@ class HeldLine:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"{address.scheme}://127.0.0.1:{self._listening.getsockname()[1]}"
         self.held = 0
+        self.answers: list[bytes] = []  # how each part of what the server said begins
         self._gate = threading.Event()  # set while everything passes
         self._gate.set()
         self._open: list[socket.socket] = []
@@ -76,6 +77,7 @@ class HeldLine:
     def _down(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while said := server.recv(65536):
+                self.answers.append(said[:16])
                 with suppress(OSError):  # nobody waits for it any more, and the server is not to know
                     client.sendall(said)
             client.shutdown(socket.SHUT_WR)
