@@ -14,6 +14,7 @@ from engine import line
 
 PAGES_AT_ONCE = 1024  # the engine's appends go between
 PAUSE_S = 0.01
+ELSEWHERE = "run this on its machine as its user, with LANESHIFT_HOME naming its state folder"
 POSTGRES = (
     "the journal is in PostgreSQL: pg_dump --format=custom --file=FILE postgresql://USER@HOST/DATABASE; "
     "back with pg_restore --dbname=postgresql://USER@HOST/EMPTY_DATABASE FILE"
@@ -30,6 +31,8 @@ def backup(file: Path, as_json: bool) -> None:
     in place of journal.db in the state folder, without journal.db-wal and journal.db-shm.
     """
     address = line.address()
+    if address not in (line.own_address(), line.SYSTEM_SOCKET) and not os.environ.get("LANESHIFT_HOME"):
+        fail(Exit.BAD_INPUT, f"where the engine at {address} keeps its journal is not known here: {ELSEWHERE}")
     home = Path(line.scripts_folder(address))
     if _in_postgres(address, home):
         fail(Exit.BAD_INPUT, POSTGRES)

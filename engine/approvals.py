@@ -71,6 +71,7 @@ def expiry(state: State) -> str:
     assert gate is not None
     where = "before the first stage" if state.stage < 0 else f"of {stage_name(state, state.stage)}"
     said = f" with {len(standing(state))} of {gate.approvers} approvals" if gate.approvers else ", nobody decided"
+    said = "" if state.gate_expired else said  # its approvals are void by then
     return f"the gate {where} expired after {show_duration(gate.expires_s or 0.0)}{said}"
 
 

@@ -40,6 +40,8 @@ def _who_may(place: str) -> str:
         found = os.stat(place)  # noqa: PTH116  # a path as text, as addresses are
     except OSError:
         return f"its folder is closed to you: ask who runs the engine, or look at it: ls -ld {os.path.dirname(place)}"  # noqa: PTH120  # the same
+    if not stat.S_ISSOCK(found.st_mode):
+        return "it is no socket: name an engine's with LANESHIFT_ENGINE, or unset it"
     if not found.st_mode & stat.S_IWGRP:
         return "only its owner may: it is somebody's own engine"
     try:

@@ -97,6 +97,7 @@ def _ended(state: State, at: float) -> Outlook:
     elif effort is None and _holds_still(state):
         ended += "; what it held of the target is not given back yet"
     if state.guarded(at) and state.ended_at is not None:
+        ended += "; guarded"
         return Outlook(ended, "traffic put on the canary is no longer taken back", state.ended_at + state.rules.guard_s)
     return Outlook(ended, "nothing more happens", None, ())
 

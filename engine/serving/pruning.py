@@ -36,7 +36,8 @@ def _rules(kept: config.Retention | None, asked: PruneBody) -> Retention:
         raise HTTPException(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     if wanted is None or not (wanted.ticks or wanted.releases or wanted.size):
         raise RefusedError(
-            "nothing says what is kept: name ticks, releases or size, or write `retention` in engine.yaml"
+            "nothing says what is kept: laneshift prune --older-than 400d (over HTTP: releases), "
+            "or `retention` in engine.yaml"
         )
     return Retention(ticks_s=wanted.ticks, releases_s=wanted.releases, size_bytes=wanted.size)
 

@@ -103,3 +103,15 @@ def test_an_engine_that_was_started_with_another_store_is_believed(
     ended = laneshift("backup", str(tmp_path / "copy"))
     assert (ended.code, "pg_dump" in ended.err) == (2, True)
     assert not (tmp_path / "copy").exists()
+
+
+def test_the_journal_of_another_engine_is_not_taken_for_ones_own(
+    laneshift, monkeypatch, home: Path, tmp_path: Path
+) -> None:
+    started(home / "journal.db").close()
+    monkeypatch.setenv("XDG_STATE_HOME", str(home.parent))
+    monkeypatch.delenv("LANESHIFT_HOME")
+    monkeypatch.setenv("LANESHIFT_ENGINE", str(tmp_path / "theirs.sock"))
+    ended = laneshift("backup", str(tmp_path / "copy"))
+    assert (ended.code, "LANESHIFT_HOME" in ended.err) == (2, True)
+    assert not (tmp_path / "copy").exists()

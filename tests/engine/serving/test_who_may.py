@@ -21,6 +21,7 @@ from engine.release import VERBS
 from tests.engine.served import PLAN, Served, served
 from tests.engine.serving.certificates import certify
 
+pytestmark = pytest.mark.real
 TOKENS = {"vic": "viewer", "oda": "operator", "abe": "approver"}
 EXPIRED = "old-token"
 ROLES = "".join(f"  {role}: {{users: [{user}]}}\n" for user, role in TOKENS.items())
@@ -213,7 +214,6 @@ async def ask_as(uid: int, engine: Served, method: str, path: str, body: dict[st
     return int(top.split()[1]), json.loads(rest)
 
 
-@pytest.mark.real
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can connect as another user")
 async def test_the_kernel_says_who_asks_whatever_the_body_says(monkeypatch):
     roles = "roles: {operator: {users: [root]}, viewer: {users: [daemon]}}"
