@@ -130,6 +130,11 @@ def _observed_preflight(turn: Turn, seen: Observation) -> None:
     if seen.canary_ready == 0:  # None: the router can't tell, or nothing is there before its traffic comes
         _wake_canary(turn)
         return
+    say_canary(turn, seen)
+
+
+def say_canary(turn: Turn, seen: Observation) -> None:
+    """From now on these two versions are the revision."""
     turn.say(
         ev.CanarySeen(
             at=turn.at,

@@ -12,7 +12,7 @@ from engine import events as ev
 from engine.events import ENGINE, Step
 from engine.gates import enough_bake, unproven
 from engine.inputs import Observation, Observed
-from engine.release.sightings import say_seen
+from engine.release.sightings import say_canary, say_seen
 from engine.release.turn import Turn
 from engine.state import FINAL, Phase, State, runs
 
@@ -73,17 +73,7 @@ def _look_for_canary(turn: Turn, seen: Observation) -> None:
     wanted = turn.state.canary_wanted
     if not (seen.canary and seen.stable and new and seen.canary_ready) or (wanted and seen.canary != wanted):
         return
-    turn.say(
-        ev.CanarySeen(
-            at=turn.at,
-            canary=seen.canary,
-            stable=seen.stable,
-            canary_build=seen.canary_build,
-            stable_build=seen.stable_build,
-            canary_workload=seen.canary_workload,
-            stable_workload=seen.stable_workload,
-        )
-    )
+    say_canary(turn, seen)
 
 
 def _finished(state: State, seen: Observation) -> bool:
