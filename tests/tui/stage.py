@@ -21,6 +21,7 @@ from widgets.glyphs import UNICODE, Glyphs
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 UPDATE = "UPDATE_SNAPSHOTS"
+PAINTS = 50  # that a screen may take until it stands as it should
 CHARACTERS = {"space": " ", "question_mark": "?"}
 
 
@@ -65,6 +66,15 @@ class Stage:
             still = still + 1 if shown == before else 0
             before = shown
 
+    async def stands_as(self, name: str) -> None:
+        """The screen comes to stand as it is stored: on a busy machine a part of it may be painted late."""
+        for _ in range(PAINTS):
+            if os.environ.get(UPDATE) or self.screen() + "\n" == stored(name):
+                break
+            await self.pilot.pause(0.02)
+            await self.settle()
+        assert_snapshot(name, self.screen())
+
     async def replay(self, done: int) -> None:
         """The engine says what the rehearsal did since its event number `done`."""
         self.engine.say(*self.release.events[done:])
@@ -101,6 +111,12 @@ async def staged(
         stage = Stage(app, pilot, engine, clock, release)
         await stage.settle()
         yield stage
+
+
+def stored(name: str) -> str:
+    """A snapshot; empty when there is none."""
+    path = SNAPSHOTS / f"{name}.txt"
+    return path.read_text() if path.exists() else ""
 
 
 def assert_snapshot(name: str, shown: str) -> None:

@@ -32,14 +32,14 @@ SCENES: dict[str, Callable[[], Rehearsal]] = {
 @pytest.mark.parametrize("name", SCENES)
 async def test_a_scene_at_a_size(name: str, size: tuple[int, int]) -> None:
     async with staged(SCENES[name](), size=size) as stage:
-        assert_snapshot(f"{name}-{size[0]}x{size[1]}", stage.screen())
+        await stage.stands_as(f"{name}-{size[0]}x{size[1]}")
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_disconnected(size: tuple[int, int]) -> None:
     async with staged(rehearsal.baking(), size=size) as stage:
         await lose(stage)
-        assert_snapshot(f"disconnected-{size[0]}x{size[1]}", stage.screen())
+        await stage.stands_as(f"disconnected-{size[0]}x{size[1]}")
 
 
 async def lose(stage: Stage) -> None:
@@ -123,7 +123,7 @@ async def test_growing_and_shrinking_keeps_the_whole_screen() -> None:
         await stage.settle()
         await stage.pilot.resize_terminal(80, 24)
         await stage.settle()
-        assert_snapshot("baking-80x24", stage.screen())
+        await stage.stands_as("baking-80x24")
         assert_snapshot("baking-200x50", large)
 
 
@@ -154,4 +154,4 @@ async def test_without_colours_signs_and_words_are_left(monkeypatch: pytest.Monk
         colours = {style.color.triplet for style in styles if style.color and style.color.triplet}
         assert colours
         assert all(colour.red == colour.green == colour.blue for colour in colours)
-        assert_snapshot("rolling-back-80x24", stage.screen())
+        await stage.stands_as("rolling-back-80x24")

@@ -9,7 +9,7 @@ from engine.client import Answer, Here
 from tests.tui import rehearsal
 from tests.tui.fake_engine import FakeEngine
 from tests.tui.rehearsal import Rehearsal
-from tests.tui.stage import Stage, assert_snapshot, staged
+from tests.tui.stage import Stage, staged
 from tests.tui.test_screens import HOSTILE, SIZES
 from tui.commands import READ_ONLY
 
@@ -32,7 +32,7 @@ async def test_the_others_stand_in_the_head(size: tuple[int, int]) -> None:
     release = rehearsal.gated()
     async with staged(release, size=size, engine=shared(release, ANN, BOB)) as stage:
         assert "bob drives" in stage.screen().split("\n")[0]
-        assert_snapshot(f"together-{size[0]}x{size[1]}", stage.screen())
+        await stage.stands_as(f"together-{size[0]}x{size[1]}")
 
 
 async def test_who_comes_and_goes_shows_with_the_next_beat() -> None:
@@ -242,7 +242,7 @@ async def test_broken_glass_is_loud_everywhere(size: tuple[int, int], monkeypatc
         release.order("rollback", reason="ann is away", **forbidden)
         await stage.replay(done)
         assert rung == ["bell"]
-        assert_snapshot(f"glass-{size[0]}x{size[1]}", stage.screen())
+        await stage.stands_as(f"glass-{size[0]}x{size[1]}")
         assert "GLASS BROKEN. carol (pid 3 (pts/9)) took it back at" in stage.screen()
         stage.clock.at += 601
         stage.engine.beat(stage.clock.at)
