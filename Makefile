@@ -20,7 +20,7 @@ demo: $(READY)   ## a release on the embedded sandbox, live in the cockpit
 	@$(BIN)/laneshift demo
 
 test: unit       ## every test: the fast ones, then those that start real programs and run in real time
-	@$(BIN)/pytest -n 3 --dist loadgroup -m real
+	@$(BIN)/pytest -n 2 --dist loadgroup -m real
 
 unit: $(READY)   ## the fast tests only, on all cores
 	@$(BIN)/pytest -n auto -m "not real"
