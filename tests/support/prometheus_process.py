@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support.programs import need
-from tests.support.stopped import wait_until_stopped
 
 READY_SECONDS = 20.0
 
@@ -65,7 +64,6 @@ class PrometheusProcess:
         """It takes connections and answers nothing."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
-        wait_until_stopped(self.process.pid)
 
     def thaw(self) -> None:
         """It goes on."""
