@@ -14,8 +14,9 @@ from engine import events as ev
 from engine.assembly import parts_of, router_of, rules_of, unneeded, watched_rules_of
 from engine.config import EngineConfigError
 from engine.controller import Parts, Said, Time
-from engine.host.words import LONGEST_FILE, LONGEST_FILES, RefusedError, StartOrder
+from engine.host.words import RefusedError, StartOrder
 from engine.inputs import Observation
+from engine.plan.files import LONGEST_FILE, LONGEST_FILES
 from engine.plan.model import Plan, parse_plan
 from engine.routers import Router, RouterError
 from engine.routers.watched import WatchedRouter

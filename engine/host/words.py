@@ -9,9 +9,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LONGEST_FILE = 1024 * 1024  # bytes of one file that comes with a plan
-LONGEST_FILES = 2 * LONGEST_FILE  # and of all of them
-
 
 class RefusedError(Exception):
     """A start or an order that the engine does not take; the message says why and what to do."""
